@@ -1,0 +1,1 @@
+"""Data that ships: texts to fit on and examples to start from."""

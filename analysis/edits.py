@@ -1,0 +1,167 @@
+"""Changes to a representation: pure data, each applied to one row of a batch at one site.
+
+An edit returns a new tensor and never writes into the one it is given. It is computed in float32
+whatever the model's dtype, and an edit that changes nothing returns its input itself, bit for bit.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int
+from torch import Tensor
+
+from analysis.errors import AnalysisError
+
+Stream = Literal["residual", "attention", "mlp"]
+Positions = Literal["all", "prompt", "generated"] | tuple[int, ...]
+"""Which tokens of the text an edit touches: absolute positions, counted from 0 with BOS, or a part of it."""
+
+
+@dataclass(frozen=True, order=True)
+class Site:
+    """A place in the network.
+
+    `layer` runs from 0 to L: the residual stream after `layer` blocks. 0 is the embedding as block 1
+    receives it, L the last block's output *before* the final norm. With stream `attention` or `mlp` it
+    names what that part of block `layer` (1 to L) adds to the residual stream.
+    """
+
+    layer: int
+    stream: Stream = "residual"
+
+    def __str__(self) -> str:
+        return f"layer {self.layer} {self.stream}"
+
+
+@runtime_checkable
+class Edit(Protocol):
+    """One change at one site."""
+
+    site: Site
+    positions: Positions
+
+    def apply(
+        self, x: Float[Tensor, "position d_model"], at: Int[Tensor, " position"]
+    ) -> Float[Tensor, "position d_model"]:
+        """Return the edited activations.
+
+        Args:
+            x: activations at the chosen positions, in the model's dtype.
+            at: absolute position of each row of `x` in the text.
+        """
+        ...
+
+
+def _vector(values: np.ndarray, name: str) -> np.ndarray:
+    values = np.ascontiguousarray(values, dtype=np.float32)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        bad = int((~np.isfinite(values)).sum())
+        raise AnalysisError(
+            f"{name} needs one vector of finite numbers; given shape {values.shape} with {bad} not finite."
+        )
+    values.flags.writeable = False
+    return values
+
+
+@dataclass(frozen=True, eq=False)
+class Steer:
+    """Add a multiple of a direction: x + scale * direction.
+
+    Source: Turner et al. 2023, arXiv 2308.10248 (activation addition).
+    Misleads when: any push of the same length would have the same effect; compare with random directions.
+    """
+
+    site: Site
+    direction: Float32[np.ndarray, " d_model"]
+    """Used as given, not normalised."""
+    scale: float = 1.0
+    """In units of the direction's own length; 0 changes no bit."""
+    positions: Positions = "all"
+    label: ClassVar[str] = "add a direction"
+
+    def __post_init__(self):
+        object.__setattr__(self, "direction", _vector(self.direction, "Steer"))
+        if not np.isfinite(self.scale):
+            raise AnalysisError(f"Steer needs a finite scale; given {self.scale}.")
+
+    def apply(self, x, at):
+        """Return x + scale * direction."""
+        if self.scale == 0:
+            return x
+        push = torch.from_numpy(self.direction.copy()).to(x.device) * self.scale
+        return (x.float() + push).to(x.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Ablate:
+    """Project a direction out: x - (x . v) v with v the direction at unit length.
+
+    Source: Arditi et al. 2024, arXiv 2406.11717 (directional ablation).
+    Misleads when: the concept is spread over several directions; the others carry on.
+    """
+
+    site: Site
+    direction: Float32[np.ndarray, " d_model"]
+    positions: Positions = "all"
+    label: ClassVar[str] = "project a direction out"
+
+    def __post_init__(self):
+        object.__setattr__(self, "direction", _vector(self.direction, "Ablate"))
+        if not np.linalg.norm(self.direction) > 0:
+            raise AnalysisError("Ablate needs a direction of positive length; given the zero vector.")
+
+    def apply(self, x, at):
+        """Return x without its component along the direction."""
+        direction = torch.from_numpy(self.direction.copy()).to(x.device)
+        unit = direction / direction.norm()
+        wide = x.float()
+        return (wide - (wide @ unit)[:, None] * unit).to(x.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Replace:
+    """Put other activations in place of the model's own (activation patching).
+
+    Source: Vig et al. 2020, arXiv 2004.12265; Meng et al. 2022, arXiv 2202.05262.
+    Misleads when: the replacement is far from anything the model produces.
+    """
+
+    site: Site
+    values: Float32[np.ndarray, "chosen d_model"]
+    """One row for each of `positions`, in their order."""
+    positions: tuple[int, ...]
+    label: ClassVar[str] = "replace by other activations"
+
+    def __post_init__(self):
+        values = np.ascontiguousarray(self.values, dtype=np.float32)
+        apart = isinstance(self.positions, tuple) and len(set(self.positions)) == len(self.positions)
+        if not apart or values.shape[:-1] != (len(self.positions),) or not np.isfinite(values).all():
+            raise AnalysisError(
+                f"Replace needs a tuple of different positions and one finite vector for each; given positions "
+                f"{self.positions!r} and values of shape {values.shape}."
+            )
+        values.flags.writeable = False
+        object.__setattr__(self, "values", values)
+
+    def apply(self, x, at):
+        """Return the replacement rows of the positions in `at`."""
+        order = [self.positions.index(position) for position in at.tolist()]
+        return torch.from_numpy(self.values[order]).to(x)
+
+
+EDITS = (Steer, Ablate, Replace)
+"""Every edit there is."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of a batch: a name and the edits that row runs under, applied left to right."""
+
+    name: str
+    edits: tuple[Edit, ...] = ()
+
+
+BASE = Variant("base")
+"""The unedited run."""

@@ -1,0 +1,1 @@
+"""Models: finding, opening, proving, running and continuing them. Only this folder knows transformers."""

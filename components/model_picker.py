@@ -1,0 +1,120 @@
+"""Choosing a model, loading it without losing the one that is open, and its badge."""
+
+import streamlit as st
+
+from analysis import LoadedModel, ModelSpec
+from analysis.models.spec import DEFAULT_SOURCE, TOYS
+from components import session
+from components.literal import literal, plain
+from components.shelf import shelf
+from components.waiting import problem, wait_for
+
+DTYPES = {"auto": "automatic", "float32": "float32 (exact)", "bfloat16": "bfloat16 (half the memory)"}
+
+
+def current_model() -> LoadedModel | None:
+    """The model of this session's view, loading it first; None while the first one loads or has failed.
+
+    While another model loads, the one that is open stays on the page; if loading fails or is cancelled, it
+    stays for good and the view returns to it.
+    """
+    state, spec = st.session_state, session.view().spec
+    open_model: LoadedModel | None = state.get("model")
+    if open_model is not None and open_model.spec == spec:
+        return open_model
+    job = shelf().ask(spec) if state.get("loading_spec") != spec else state.loading
+    state.loading, state.loading_spec = job, spec
+    if not wait_for(job, key="loading", height=0 if open_model else 420):
+        return open_model
+    state.pop("loading_spec")
+    if (sentence := problem(job)) is None:
+        _take_over(job.result(), open_model)
+    else:
+        _keep(open_model, spec, sentence)
+    return state.get("model")
+
+
+def _take_over(model: LoadedModel, before: LoadedModel | None) -> None:
+    st.session_state.model = model
+    if before is not None and before.fingerprint != model.fingerprint:
+        # ids and layers of one model mean nothing in another
+        session.change(generated=(), position=None, layer=None, target=None, pinned=())
+        if not model.tokenizer.has_template:
+            session.change(chat=False)
+
+
+def _keep(model: LoadedModel | None, asked: ModelSpec, sentence: str) -> None:
+    st.session_state.model_problem = f"{asked.source} was not opened. {sentence}"
+    if model is not None:
+        session.change(spec=model.spec)
+
+
+def draw_problem() -> None:
+    """Say why the model last asked for was not opened, until it is dismissed or another one opens."""
+    sentence = st.session_state.get("model_problem")
+    if not sentence:
+        return
+    text, button = st.columns([8, 1], vertical_alignment="center")
+    with text:
+        st.error(plain(sentence), icon=":material/error:")
+    button.button("Dismiss", on_click=lambda: st.session_state.pop("model_problem", None), width="stretch")
+
+
+def draw_picker(model: LoadedModel | None) -> None:
+    """The model's name, opening a form for another one."""
+    name = model.title if model else "No model"
+    with st.popover(name, icon=":material/neurology:", key="model_popover"):
+        st.caption("The packaged model needs no network. Anything else is read as safetensors; nothing is executed.")
+        choices = [DEFAULT_SOURCE, *TOYS]
+        asked = st.selectbox(
+            "Hugging Face id, local folder or .gguf file",
+            choices,
+            index=None,
+            placeholder=f"{DEFAULT_SOURCE}, owner/name, /path/to/model ...",
+            accept_new_options=True,
+            key="picker_source",
+        )
+        left, right = st.columns(2)
+        revision = left.text_input("Revision", placeholder="default branch", key="picker_revision")
+        dtype = right.selectbox("Numbers", list(DTYPES), format_func=DTYPES.get, key="picker_dtype")
+        st.button(
+            "Open",
+            type="primary",
+            on_click=_open,
+            args=(asked or (model.spec.source if model else DEFAULT_SOURCE), revision or None, dtype),
+        )
+        if model is not None:
+            st.caption(
+                f"Open now: {model.n_layers} layers, d_model {model.d_model:,}, vocabulary {model.vocabulary:,}, "
+                f"{model.n_parameters / 1e6:,.0f}M parameters, {model.n_bytes / 2**20:,.0f} MiB, "
+                f"context {model.context or 0:,} tokens."
+            )
+
+
+def _open(source: str, revision: str | None, dtype: str) -> None:
+    st.session_state.pop("model_problem", None)
+    st.session_state.pop("loading_spec", None)
+    session.change(spec=ModelSpec(source.strip(), revision, dtype))
+
+
+def draw_badge(model: LoadedModel) -> None:
+    """What the model proved at load; red says in words what is wrong."""
+    failed = [check for check in model.parity if not check.passed]
+    label = f":red[{len(failed)} check{'s' * (len(failed) > 1)} failed]" if failed else "parity ok"
+    icon = ":material/gpp_bad:" if failed else ":material/verified_user:"
+    with st.popover(label, icon=icon, key="badge"):
+        st.caption(f"What {literal(model.title)} proved when it was opened, {model.dtype_name}:")
+        for check in model.parity:
+            mark = ":green[:material/check:]" if check.passed else ":red[:material/close:]"
+            st.markdown(f"{mark} {plain(check.sentence)}")
+        st.caption(f"revision {literal(model.revision)}")
+
+
+def require_model(model: LoadedModel | None) -> LoadedModel:
+    """The open model; without one, say what to do and end the page here."""
+    if model is None:
+        if st.session_state.get("model_problem"):
+            st.info("Open another model with the picker above, or the packaged one.", icon=":material/arrow_upward:")
+        session.write_address()
+        st.stop()
+    return model

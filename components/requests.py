@@ -1,0 +1,48 @@
+"""What pages ask of the analysis, as shared jobs keyed by the request's fingerprint."""
+
+from analysis import LoadedModel, LogitLens, Tokens, fingerprint, read, shortcut
+from analysis.activations import Trace
+from analysis.jobs import Job, Report
+from analysis.methods.lens import Lens, Reading
+from analysis.methods.shortcut import LinearShortcut
+from components.cache import results
+
+
+def trace_of(model: LoadedModel, tokens: Tokens) -> Trace:
+    """The residual stream of one text at every layer, from the cache where it is there."""
+    key = fingerprint("trace", model.fingerprint, tokens.ids)
+    return results().ask(key, "Running the model", lambda report: model.run(tokens)).result()
+
+
+def reading_of(model: LoadedModel, tokens: Tokens, lens: Lens, target: int | None) -> Job[Reading]:
+    """One text read through one lens."""
+
+    def work(report: Report) -> Reading:
+        report("Running the model")
+        trace = trace_of(model, tokens)
+        return read(model, trace, lens, target=target, report=report)
+
+    return results().ask(_reading_key(model, tokens, lens, target), "Reading layers", work)
+
+
+def _reading_key(model: LoadedModel, tokens: Tokens, lens: Lens, target: int | None) -> str:
+    return fingerprint("reading", model.fingerprint, tokens.ids, tokens.prompt_length, lens.id, target)
+
+
+def shortcut_of(model: LoadedModel) -> Job[LinearShortcut]:
+    """The model's linear shortcut: read from the store at once, or fitted in the background."""
+    key = fingerprint("shortcut", model.fingerprint)
+    title = f"Fitting the linear shortcut of {model.title}"
+    return results().ask(key, title, lambda report: shortcut(model, report), abandon=False)
+
+
+def lens_now(model: LoadedModel, wanted: str) -> tuple[Lens, Job[LinearShortcut] | None]:
+    """The lens to draw with at this moment, and the fit still to wait for, if any."""
+    if wanted == LogitLens.id:
+        return LogitLens(), None
+    job = shortcut_of(model)
+    if job.state == "running":
+        job.wait(0.5)  # a stored fit is read within
+    if job.state == "done":
+        return job.result(), None
+    return LogitLens(), job

@@ -1,0 +1,120 @@
+"""What one person looks at: model, text, cursor and colouring, and the link that reopens it.
+
+`View` is plain data. The address bar holds it, so a link shows the same elsewhere; what an address says
+is validated here and dropped where it makes no sense, and validated again by the analysis below.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import streamlit as st
+
+from analysis import ModelSpec
+from analysis.data.examples import EXAMPLES
+from analysis.methods.lens import QUANTITIES
+
+LONGEST_PROMPT = 200_000
+"""Characters; far beyond any context, and a bound on what is tokenized."""
+MOST_LINKED_TOKENS = 256
+"""Generated tokens that travel in a link."""
+LENS_IDS = ("shortcut", "logit")
+
+
+@dataclass(frozen=True)
+class View:
+    """Everything that decides the picture."""
+
+    spec: ModelSpec = field(default_factory=lambda: ModelSpec(os.environ.get("BATHYSCOPE_MODEL") or ModelSpec().source))
+    prompt: str = EXAMPLES[0].prompt
+    chat: bool = EXAMPLES[0].chat
+    generated: tuple[int, ...] = ()
+    """Ids of the tokens generated after the prompt."""
+    position: int | None = None
+    """Cursor; None is the last token."""
+    layer: int | None = None
+    """Cursor; None is where the prediction at the cursor's token settles."""
+    lens: str = "shortcut"
+    color: str = "probability"
+    target: int | None = None
+    """Token that is followed; None is the final prediction at each position."""
+    pinned: tuple[int, ...] = ()
+    """Tokens whose trajectories are drawn besides the ones chosen by themselves."""
+
+
+def view() -> View:
+    """The view of this session; the first call in a session, and a followed link, read the address."""
+    state = st.session_state
+    address = st.query_params.to_dict()
+    if "view" not in state:
+        state.view = from_address(address, View())
+    elif address and address != state.get("written", address):
+        state.view = from_address(address, View())  # the browser's back button, or an edited address
+        state.pop("prompt_text", None)
+    return state.view
+
+
+def change(**fields: object) -> None:
+    """Change parts of the view; the cursor is kept unless the text changes."""
+    st.session_state.view = replace(st.session_state.view, **fields)
+
+
+def show_text(prompt: str, chat: bool) -> None:
+    """Read another prompt: the cursor goes to its end, generated tokens and chosen tokens go."""
+    change(prompt=prompt, chat=chat, generated=(), position=None, layer=None, target=None, pinned=())
+
+
+def write_address() -> None:
+    """Put the view into the address bar."""
+    address = to_address(st.session_state.view)
+    if st.query_params.to_dict() != address:
+        st.query_params.from_dict(address)
+    st.session_state.written = address
+
+
+def to_address(view: View) -> dict[str, str]:
+    """The query parameters of a view; what equals the default of every start is left out, model and prompt never."""
+    optional = {
+        "revision": view.spec.revision,
+        "dtype": None if view.spec.dtype == "auto" else view.spec.dtype,
+        "chat": "1" if view.chat else None,
+        "more": ".".join(map(str, view.generated[:MOST_LINKED_TOKENS])) or None,
+        "token": None if view.position is None else str(view.position),
+        "layer": None if view.layer is None else str(view.layer),
+        "target": None if view.target is None else str(view.target),
+        "pinned": ".".join(map(str, view.pinned)) or None,
+    }
+    fixed = {"model": view.spec.source, "prompt": view.prompt, "lens": view.lens, "color": view.color}
+    return fixed | {name: text for name, text in optional.items() if text is not None}
+
+
+def from_address(address: Mapping[str, str], otherwise: View) -> View:
+    """The view an address means; parts that are missing or make no sense come from `otherwise`."""
+    spec = ModelSpec(
+        address.get("model", "")[:1000] or otherwise.spec.source,
+        address.get("revision", "")[:200] or None,
+        address["dtype"] if address.get("dtype") in ("float32", "bfloat16") else "auto",
+    )
+    linked = "prompt" in address
+    return View(
+        spec=spec,
+        prompt=address["prompt"][:LONGEST_PROMPT] if linked else otherwise.prompt,
+        chat=address.get("chat") == "1" if linked else otherwise.chat,
+        generated=_ids(address.get("more", ""))[:MOST_LINKED_TOKENS],
+        position=_whole(address.get("token", "")),
+        layer=_whole(address.get("layer", "")),
+        lens=address["lens"] if address.get("lens") in LENS_IDS else otherwise.lens,
+        color=address["color"] if address.get("color") in QUANTITIES else otherwise.color,
+        target=_whole(address.get("target", "")),
+        pinned=_ids(address.get("pinned", ""))[:8],
+    )
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+def _ids(text: str) -> tuple[int, ...]:
+    """Numbers joined by dots; all or nothing."""
+    return tuple(map(int, text.split("."))) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})*", text) else ()

@@ -1,0 +1,45 @@
+"""Documentation cannot rot: what exists is documented, and what is documented exists."""
+
+import inspect
+import re
+from pathlib import Path
+
+import analysis
+from analysis.methods import LENSES
+from analysis.models.layouts import LAYOUTS
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_lists_every_family_and_its_model_types():
+    for layout in LAYOUTS:
+        row = next(line for line in README.splitlines() if line.startswith(f"| {layout.family} |"))
+        for model_type in layout.model_types:
+            assert re.search(rf"\b{model_type}\b", row), f"{model_type} is missing in {row!r}"
+
+
+def test_the_readme_lists_every_lens():
+    for lens in LENSES:
+        assert f"| {lens.title} |" in README
+
+
+def test_every_public_name_has_a_docstring():
+    bare = [
+        name
+        for name in analysis.__all__
+        if callable(getattr(analysis, name)) and not inspect.getdoc(getattr(analysis, name))
+    ]
+    assert bare == []
+
+
+def test_every_picture_of_the_readme_exists_and_is_small():
+    pictures = re.findall(r"!\[.+?\]\((.+?)\)", README)
+    assert pictures
+    for picture in pictures:
+        assert 0 < (ROOT / picture).stat().st_size < 400_000
+
+
+def test_the_readmes_notebook_snippet_uses_only_public_names():
+    imported = re.search(r"from analysis import (.+)", README)[1].split(", ")
+    assert set(imported) <= set(analysis.__all__)
