@@ -6,8 +6,6 @@ Run as `python -m components.launcher [--model SOURCE] [--port 8501]`.
 import argparse
 import contextlib
 import http.client
-import importlib
-import importlib.util
 import os
 import signal
 import socket
@@ -19,8 +17,10 @@ from pathlib import Path
 
 from analysis import store
 from analysis.errors import AnalysisError
+from analysis.methods import shortcut
 from analysis.models import sources
 from analysis.models.files import ModelFiles
+from analysis.models.opening import load
 from analysis.models.spec import TOYS, ModelSpec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,7 +53,9 @@ class Console:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
-    signal.signal(signal.SIGTERM, _interrupt)  # a polite end from outside is the same as Ctrl-C
+    for name in ("SIGTERM", "SIGHUP"):  # an end from outside and a closed terminal are the same as Ctrl-C
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
     try:
         if not asked.only_prepare:
             require_free_port(asked.port)
@@ -100,18 +102,16 @@ def _fit_once(spec: ModelSpec, files: ModelFiles, console: "Console") -> None:
     """Fit what the first page reads, unless a start before this one did."""
     # only a note that there is nothing to wait for: where it is out of date, the page fits again
     mark = store.folder("started", store.safe_name(f"{files.source_title} {files.revision}")) / "fitted.json"
-    if mark.exists() or not importlib.util.find_spec("analysis.methods.shortcut"):
+    if mark.exists():
         return
-    shortcut = importlib.import_module("analysis.methods.shortcut")
-    from analysis.models.opening import load
-
     shortcut.prepared(load(spec, console), console)
     store.write_json(mark, {"model": files.source_title, "revision": files.revision})
 
 
 def serve(model: str, port: int) -> int:
     """Run the server until it ends or is interrupted; returns its exit code."""
-    server = subprocess.Popen(_command(port), cwd=ROOT, env=_environment(model))
+    # in a session of its own, so that Ctrl-C reaches it once: from `_stop`
+    server = subprocess.Popen(_command(port), cwd=ROOT, env=_environment(model), start_new_session=True)
     try:
         _await_health(server, port)
         if not visit(port):

@@ -17,7 +17,9 @@ from jaxtyping import install_import_hook  # noqa: E402
 def _checked(function):
     """Check a function's annotations, unless one names a protocol that has no meaning at run time."""
     try:
-        return beartype(conf=BeartypeConf(is_pep484_tower=True))(function)  # a whole number may stand for a float
+        return beartype(conf=BeartypeConf(is_pep484_tower=True))(
+            function
+        )  # a whole number may stand for a float
     except BeartypeDecorHintPep3119Exception:
         return function
 
@@ -62,10 +64,14 @@ GRID = {
 MANY_HEADS = GRID | {"num_key_value_heads": 4}
 EXPERTS = GRID | {"num_experts": 5, "num_experts_per_tok": 2, "intermediate_size": 36}
 """Grouped matrix products want rows of a multiple of 16 bytes."""
-PARTLY_ROTATED = {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.67}}
+PARTLY_ROTATED = {
+    "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.67}
+}
 """Four of the six dimensions of a head."""
 GPT_NEOX = {key: value for key, value in GRID.items() if key != "num_key_value_heads"} | PARTLY_ROTATED
-OPT = {key: GRID[key] for key in ("hidden_size", "num_hidden_layers", "num_attention_heads")} | {"ffn_dim": 37}
+OPT = {key: GRID[key] for key in ("hidden_size", "num_hidden_layers", "num_attention_heads")} | {
+    "ffn_dim": 37
+}
 FALCON = {key: GRID[key] for key in ("hidden_size", "num_hidden_layers", "num_attention_heads")}
 
 FAMILIES = {
@@ -81,7 +87,8 @@ FAMILIES = {
     "gemma2": (
         "gemma2",
         # caps low enough to bend these small logits
-        GRID | {"head_dim": 6, "sliding_window": 4, "final_logit_softcapping": 3.0, "attn_logit_softcapping": 2.0},
+        GRID
+        | {"head_dim": 6, "sliding_window": 4, "final_logit_softcapping": 3.0, "attn_logit_softcapping": 2.0},
     ),
     "gemma3": ("gemma3_text", GRID | {"head_dim": 6, "sliding_window": 4, "query_pre_attn_scalar": 6}),
     "phi": ("phi", MANY_HEADS | PARTLY_ROTATED),

@@ -81,8 +81,9 @@ def test_marks_and_the_accent_stand_out(mode, surface):
         assert contrast(color, theme[surface]) >= 3, color
 
 
-def test_a_button_s_label_is_legible_on_the_light_accent():
-    assert contrast(CONFIG["theme"]["light"]["primaryColor"], "#ffffff") >= 4.5
+@pytest.mark.parametrize("mode", MODES)
+def test_a_button_s_white_label_is_legible_on_the_accent(mode):
+    assert contrast(CONFIG["theme"][mode]["primaryColor"], "#ffffff") >= 4.5
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -13,7 +13,11 @@ LENS_BASE = "analysis.methods.lens"
 
 def modules(root: Path) -> dict[str, Path]:
     """Dotted name of every module of the program, and its file."""
-    files = [path for top in SOURCES for path in ([root / top] if top.endswith(".py") else (root / top).rglob("*.py"))]
+    files = [
+        path
+        for top in SOURCES
+        for path in ([root / top] if top.endswith(".py") else (root / top).rglob("*.py"))
+    ]
     return {name(root, path): path for path in files if path.is_file()}
 
 

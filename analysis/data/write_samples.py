@@ -12,7 +12,7 @@ from analysis.data.corpus import SEPARATOR
 from analysis.models import checkpoint, sources
 from analysis.models.spec import ModelSpec
 
-SEED = 20
+SEEDS = (20, 21)
 NEW_TOKENS = 190
 BATCH = 40
 
@@ -144,14 +144,15 @@ def _padded_on_the_left(rows: list[list[int]], padding: int) -> tuple[torch.Tens
 
 
 def main() -> None:
-    """Sample every prompt once, shuffle the documents and write them beside this file."""
+    """Sample every prompt once per seed, shuffle the documents and write them beside this file."""
     opened = checkpoint.open_checkpoint(sources.locate(ModelSpec()), torch.float32)
-    torch.manual_seed(SEED)
     prompts = _prompts(opened.tokenizer)
     texts = []
-    for start in range(0, len(prompts), BATCH):
-        texts += _sample(opened.model, opened.tokenizer, prompts[start : start + BATCH])
-    random.Random(SEED).shuffle(texts)
+    for seed in SEEDS:
+        torch.manual_seed(seed)
+        for start in range(0, len(prompts), BATCH):
+            texts += _sample(opened.model, opened.tokenizer, prompts[start : start + BATCH])
+    random.Random(SEEDS[0]).shuffle(texts)
     texts = [text.strip() for text in texts if len(text.split()) > 40]
     Path(__file__).with_name("samples.txt").write_text(SEPARATOR.join(texts), encoding="utf-8")
 

@@ -258,10 +258,25 @@ def read_states(
     """Read the residual streams of any points, of one text or of many, through a lens."""
     layers, points = states.shape[:2]
     cells = Cells.empty(layers, points, min(top, model.vocabulary))
-    for columns in in_chunks(points, _positions_per_chunk(model, layers)):
+    width = min(points, _positions_per_chunk(model, layers))
+    buffers = Buffers(
+        torch.empty(width * layers, model.vocabulary), torch.empty(layers, model.vocabulary)
+    )
+    for columns in in_chunks(points, width):
         report("Reading layers", columns.start * layers, layers * points)
-        model.on_worker(lambda columns=columns: _read_columns(model, lens, states, columns, target, cells))
+        model.on_worker(
+            lambda columns=columns: _read_columns(model, lens, states, columns, target, cells, buffers)
+        )
     return cells
+
+
+@dataclass(frozen=True)
+class Buffers:
+    """Memory that all chunks of one reading share: pages fresh from the system cost as much as the sums in them."""
+
+    logits: Float[Tensor, "row vocab"]
+    weights: Float[Tensor, "layer vocab"]
+    """For one position: small enough to stay in the processor's cache from one sum to the next."""
 
 
 def _positions_per_chunk(model: LoadedModel, layers: int) -> int:
@@ -270,44 +285,55 @@ def _positions_per_chunk(model: LoadedModel, layers: int) -> int:
 
 
 def _read_columns(
-    model: LoadedModel, lens: Lens, states: np.ndarray, columns: slice, target: int | None, cells: Cells
+    model: LoadedModel,
+    lens: Lens,
+    states: np.ndarray,
+    columns: slice,
+    target: int | None,
+    cells: Cells,
+    buffers: Buffers,
 ) -> None:
-    """Read a few positions at all layers in one product with the unembedding, last layer first."""
+    """Read a few positions at all layers in one product with the unembedding."""
     layers, width = states.shape[0], columns.stop - columns.start
-    carried = torch.cat(
-        [lens.carry(model, layer, torch.from_numpy(states[layer, columns].copy())) for layer in range(layers)]
-    )
-    logits = model.read_out(carried).float()  # (layer * position, vocab)
+    carried = [lens.carry(model, layer, torch.from_numpy(states[layer, columns].copy())) for layer in range(layers)]
+    logits = _logits(model, torch.stack(carried, 1).flatten(0, 1), buffers.logits[: width * layers])
+    for position, own in zip(range(columns.start, columns.stop), logits.unflatten(0, (width, layers)), strict=True):
+        _read_position(own, position, target, cells, buffers.weights)
+
+
+def _logits(
+    model: LoadedModel, residual: Float[Tensor, "row d_model"], out: Float[Tensor, "row vocab"]
+) -> Float[Tensor, "row vocab"]:
+    """The model's read-out in float32, written into `out` where the unembedding is a plain product."""
+    parts = model.parts
+    plain = type(parts.head) is torch.nn.Linear and parts.head.bias is None and model.dtype == torch.float32
+    if not plain or parts.after_norm is not None or parts.softcap is not None or parts.logit_divisor != 1.0:
+        return model.read_out(residual).float()
+    return torch.mm(parts.norm(residual), parts.head.weight.T, out=out)
+
+
+def _read_position(
+    logits: Float[Tensor, "layer vocab"],
+    position: int,
+    target: int | None,
+    cells: Cells,
+    scratch: Float[Tensor, "layer vocab"],
+) -> None:
+    """Fill the cells of one position; `scratch` is overwritten."""
     values, ids = largest(logits, cells.top_ids.shape[-1])
-    stats = Distribution(logits, _scratch(logits))
+    stats = Distribution(logits, scratch, values[:, :1])
     entropy = stats.entropy()
-    wanted = ids[-width:, 0] if target is None else torch.full((width,), target)
-    hits = logits.gather(1, wanted.repeat(layers)[:, None])
-    rank = (logits > hits).sum(-1) + 1
-    final = stats.probabilities()[-width:]
-    kl = torch.cat(
-        [
-            divergence(final, entropy[-width:], logits[own], stats.log_total[own])
-            for own in in_chunks(len(logits), width)
-        ]
-    )
-
-    def put(into: np.ndarray, flat: Tensor) -> None:
-        into[:, columns] = flat.unflatten(0, (layers, width)).numpy()
-
-    put(cells.top_ids, ids)
-    put(cells.top_log_probability, values - stats.log_total[:, None])
-    put(cells.log_total, stats.log_total)
-    put(cells.entropy, entropy)
-    put(cells.kl, kl)
-    put(cells.rank, rank)
-    put(cells.target_log_probability, hits[:, 0] - stats.log_total)
-    cells.kl[-1, columns] = 0
-    cells.targets[columns] = wanted.numpy()
-
-
-def _scratch(like: Tensor) -> Tensor:
-    return torch.empty_like(like)
+    followed = int(ids[-1, 0]) if target is None else target
+    hits = logits[:, followed]
+    cells.targets[position] = followed
+    cells.top_ids[:, position] = ids
+    cells.top_log_probability[:, position] = values - stats.log_total[:, None]
+    cells.log_total[:, position] = stats.log_total
+    cells.entropy[:, position] = entropy
+    cells.kl[:, position] = divergence(stats.probabilities(-1), entropy[-1:], logits, stats.log_total)
+    cells.kl[-1, position] = 0
+    cells.rank[:, position] = (logits > hits[:, None]).sum(-1) + 1
+    cells.target_log_probability[:, position] = hits - stats.log_total
 
 
 def follow(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import psutil
 import torch
 from jaxtyping import Float32, Float64
 
@@ -58,8 +59,10 @@ class LinearShortcut:
     _tensors: list = field(default_factory=list, repr=False)
 
     def __post_init__(self):
-        self.maps.flags.writeable = False
-        self._tensors.extend(torch.from_numpy(each.copy()) for each in self.maps)
+        maps = self.maps if self.maps.flags.writeable else self.maps.copy()
+        self._tensors.extend(torch.from_numpy(maps))  # one memory, seen by torch and, read-only, by numpy
+        maps.flags.writeable = False
+        object.__setattr__(self, "maps", maps)
 
     def carry(self, model, layer, residual):
         """Return `residual @ map`; at layer L the residual itself."""
@@ -112,11 +115,23 @@ def fit(
         raise AnalysisError(
             f"Fitting a shortcut needs more tokens than the model is wide: given {rows}, d_model {model.d_model}."
         )
+    _require_room(model)
     maps = _solve(*_normal_equations(model, training, report), report)
     settings = (("fitted on", f"{rows:,} tokens of shipped text"), ("ridge", f"{RIDGE:g}"))
     fitted = LinearShortcut(maps, model.fingerprint, (), settings)
     quality = _measure(model, fitted, held_out, report)
     return LinearShortcut(maps, model.fingerprint, quality, settings)
+
+
+def _require_room(model: LoadedModel) -> None:
+    """Refuse a fit whose sums would not fit into memory, with the numbers."""
+    needed = (2 * 8 + 4) * model.n_layers * model.d_model**2
+    free = psutil.virtual_memory().available // 2
+    if needed > free:
+        raise AnalysisError(
+            f"Fitting a shortcut for {model.n_layers} layers of width {model.d_model:,} takes {needed / 2**30:.1f} GiB; "
+            f"{free / 2**30:.1f} GiB may be used. Read this model through the logit lens."
+        )
 
 
 def prepared(model: LoadedModel, report: Report = silent) -> LinearShortcut:
@@ -159,31 +174,34 @@ def _place(model: str) -> Path:
     return store.folder("shortcut", fingerprint(model, corpus.documents(), recipe)) / "maps.safetensors"
 
 
-def _windows(model: LoadedModel, texts: tuple[str, ...]) -> list[Tokens]:
-    """Contexts of at most `WINDOW` tokens, document by document."""
-    windows = []
+def _windows(model: LoadedModel, texts: tuple[str, ...]) -> list[list[Tokens]]:
+    """Contexts of at most `WINDOW` tokens of every document."""
     length = min(WINDOW, model.context or WINDOW)
-    for text in texts:
-        ids = model.tokenize(text).ids
-        pieces = [ids[start : start + length] for start in range(0, len(ids), length)]
-        windows += [
-            model.tokenizer.tokens(piece, prompt_length=len(piece)) for piece in pieces if len(piece) > 8
-        ]
-    return windows
+    return [_cut(model, model.tokenize(text).ids, length) for text in texts]
 
 
-def _split(windows: list[Tokens], fit_tokens: int, held_out_tokens: int) -> tuple[list[Tokens], list[Tokens]]:
-    held_out = _take(windows[::-1], held_out_tokens)
-    return _take(windows[: len(windows) - len(held_out)], fit_tokens), held_out
+def _cut(model: LoadedModel, ids: tuple[int, ...], length: int) -> list[Tokens]:
+    pieces = [ids[start : start + length] for start in range(0, len(ids), length)]
+    return [model.tokenizer.tokens(piece, prompt_length=len(piece)) for piece in pieces if len(piece) > 8]
 
 
-def _take(windows: list[Tokens], tokens: int) -> list[Tokens]:
+def _split(
+    documents: list[list[Tokens]], fit_tokens: int, held_out_tokens: int
+) -> tuple[list[Tokens], list[Tokens]]:
+    """Whole documents from the end to measure on, from the beginning to fit on, none in both."""
+    held_out = _take(documents[::-1], held_out_tokens)
+    training = _take(documents[: len(documents) - len(held_out)], fit_tokens)
+    return [w for document in training for w in document], [w for document in held_out for w in document]
+
+
+def _take(documents: list[list[Tokens]], tokens: int) -> list[list[Tokens]]:
+    """The first documents that together reach so many tokens."""
     taken, total = [], 0
-    for window in windows:
+    for document in documents:
         if total >= tokens:
             break
-        taken.append(window)
-        total += len(window)
+        taken.append(document)
+        total += sum(map(len, document))
     return taken
 
 

@@ -2,7 +2,8 @@
 
 Our own loop, because transformers' `generate` draws from the process's global random state (so seeds do
 not reproduce while sessions overlap) and can neither be cancelled nor read between two tokens. Greedy
-output equals `generate` token for token.
+output equals `generate` token for token, unless two tokens tie within the rounding of float32: products
+with a few rows are summed in the order that is fast (`hooks`).
 """
 
 from collections.abc import Iterator
@@ -86,6 +87,7 @@ def decode(
             reads=frozenset(read),
             edits=edits,
             start=start,
+            few_rows=start > 0,
         )
         chosen, log_probabilities, cache = model.worker.do(
             lambda plan=plan, ids=ids, cache=cache: _step(model, plan, ids, cache, sampling, generators)
@@ -106,12 +108,13 @@ def _step(model: "LoadedModel", plan: hooks.Plan, ids: Tensor, cache, sampling: 
         with hooks.carrying_out(plan):
             output = model.network(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
         logits = output.logits[:, -1].float()
-        if not torch.isfinite(logits).all():
+        distribution = logits.log_softmax(-1)
+        if distribution.amax(-1).isnan().any():  # one logit that is NaN or infinite makes a NaN here
             raise AnalysisError(
                 "The model's logits are not finite any more: an edit may be too strong. Lower its strength."
             )
         chosen = choose(logits, sampling, generators)
-        log_probabilities = logits.log_softmax(-1).gather(1, chosen[:, None])[:, 0]
+        log_probabilities = distribution.gather(1, chosen[:, None])[:, 0]
         return chosen.tolist(), log_probabilities.numpy(), output.past_key_values
 
 

@@ -2,6 +2,7 @@
 
 import torch
 
+from analysis.fingerprint import fingerprint
 from analysis.jobs import Report, silent
 from analysis.models import checkpoint, parity, sources, toy
 from analysis.models.layouts import find_parts
@@ -39,6 +40,7 @@ def load(spec: ModelSpec | str = ModelSpec(), report: Report = silent) -> Loaded
         title=files.source_title,
         revision=files.revision,
         dtype_reason=reason,
+        notes=tuple(note for note in (files.note, opened.note) if note),
     )
 
 
@@ -48,12 +50,14 @@ def wrap(
     tokenizer,
     *,
     title: str,
-    revision: str = "in memory",
+    revision: str | None = None,
     dtype_reason: str = "",
+    notes: tuple[str, ...] = (),
 ) -> LoadedModel:
     """Make a `LoadedModel` of a transformers causal language model already in memory.
 
-    The network is taken over: hooks are put on it and stay.
+    The network is taken over: hooks are put on it and stay. Without a revision, the weights themselves
+    give one, so that results of two networks are never mixed up.
 
     Raises:
         AnalysisError: the family is unknown and a part was not found.
@@ -61,7 +65,19 @@ def wrap(
     parts = find_parts(network)
     ids = parity.probe_ids(tokenizer)
     plain = parity.plain_logits(network.eval(), ids)
+    revision = revision or _identity(network)
     model = LoadedModel(spec, network, tokenizer, parts, title=title, revision=revision)
     model.dtype_reason = dtype_reason
-    model.parity = parity.prove(model, plain, ids)
+    model.parity = parity.prove(model, plain, ids) + tuple(
+        parity.Check("files", True, note) for note in notes
+    )
     return model
+
+
+def _identity(network: torch.nn.Module) -> str:
+    """A short name that changes with the weights: the first and last numbers of each, and their sum."""
+    marks = [
+        torch.cat([flat[:64], flat[-64:], flat.sum(dtype=torch.float64)[None].to(flat)]).float().numpy()
+        for flat in (weight.detach().flatten() for weight in network.parameters())
+    ]
+    return f"in memory {fingerprint(*marks)[:12]}"

@@ -15,7 +15,7 @@ from analysis.models.loaded import LoadedModel
 PROBE_TEXT = "The sea is deep, and 2 + 2 = 4."
 """What the checks run on, cut to 16 tokens."""
 
-Concern = Literal["logits", "hooks", "lens", "writes", "tokens", "dtype", "family"]
+Concern = Literal["logits", "hooks", "lens", "writes", "tokens", "dtype", "family", "files"]
 
 
 @dataclass(frozen=True)

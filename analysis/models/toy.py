@@ -12,9 +12,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 LAYERS, D_MODEL, VOCABULARY = 3, 22, 283
 """The random toy's axes: distinct, and prime where attention heads allow it, so that swapped axes fail."""
 
-PLANTED_LAYER, PLANTED_SITE = 2, "residual"
 PLANTED_TOKEN = "Z"
-"""Adding `planted_direction()` to the residual stream at any layer makes the planted toy say this token."""
+"""Adding about three times `planted_direction()` to the residual stream at any layer makes the planted toy say it."""
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,9 @@ def test_greedy_text_ends_where_that_of_transformers_does(own_toy, first_to_end)
 
     def generate_plain():
         mask = torch.ones_like(prompt)
-        return own_toy.network.generate(prompt, attention_mask=mask, do_sample=False, max_new_tokens=12, pad_token_id=0)
+        return own_toy.network.generate(
+            prompt, attention_mask=mask, do_sample=False, max_new_tokens=12, pad_token_id=0
+        )
 
     wanted = own_toy.on_worker(generate_plain)[0, prompt.shape[1] :].tolist()
     assert wanted[-1] == end

@@ -56,7 +56,10 @@ def test_steering_adds_a_multiple_of_the_direction_as_given():
 
 
 def test_ablation_takes_out_the_component_along_the_unit_direction():
-    assert applied(Ablate(PLACE, np.array([2, 0], np.float32)), [[3, 4], [-1, 2]]).tolist() == [[0, 4], [0, 2]]
+    assert applied(Ablate(PLACE, np.array([2, 0], np.float32)), [[3, 4], [-1, 2]]).tolist() == [
+        [0, 4],
+        [0, 2],
+    ]
     halved = applied(Ablate(PLACE, np.array([3, 3], np.float32)), [[3, 1]])  # (4 / 2) (1, 1) goes
     assert np.allclose(halved, [[1, -1]], atol=4 * FLOAT32)  # 1/sqrt(2) has no exact float
 
@@ -200,7 +203,9 @@ def test_a_base_row_among_edited_rows_equals_the_base_alone(toy):
 @pytest.mark.parametrize("kind", [Steer, Ablate])
 def test_generating_under_an_edit_with_the_cache_equals_recomputing_the_text(toy, kind, positions):
     prompt = toy.tokenize(TEXT[:6])
-    row = Variant("row", (kind(PLACE, vector(toy), positions=positions), kind(Site(1, "mlp"), vector(toy, 1))))
+    row = Variant(
+        "row", (kind(PLACE, vector(toy), positions=positions), kind(Site(1, "mlp"), vector(toy, 1)))
+    )
     steps = list(toy.generate(prompt, variants=(BASE, row), max_new_tokens=10, read=(PLACE,)))
     assert not np.allclose(steps[-1].log_probabilities[0], steps[-1].log_probabilities[1], atol=1e-3)
     new = tuple(step.ids[1] for step in steps)
@@ -240,7 +245,10 @@ REFUSED = {
     "layer too high": (lambda d: Steer(Site(4), np.ones(d)), "no layer 4 residual: layers run from 0 to 3"),
     "negative layer": (lambda d: Steer(Site(-1), np.ones(d)), "no layer -1 residual"),
     "a write of the embedding": (lambda d: Ablate(Site(0, "mlp"), np.ones(d)), "layers run from 1 to 3"),
-    "no such stream": (lambda d: Steer(Site(1, "resid"), np.ones(d)), "streams are residual, attention and mlp"),
+    "no such stream": (
+        lambda d: Steer(Site(1, "resid"), np.ones(d)),
+        "streams are residual, attention and mlp",
+    ),
     "rows missing": (lambda d: Replace(PLACE, np.ones((1, d)), (1, 2)), "one finite vector for each"),
     "a row twice": (lambda d: Replace(PLACE, np.ones((2, d)), (1, 1)), "different positions"),
     "replace everywhere": (lambda d: Replace(PLACE, np.ones((3, d)), "all"), "tuple of different positions"),

@@ -14,7 +14,9 @@ from analysis.models import hooks, loaded
 from analysis.models.decode import Sampling
 
 TEXT = "The sea is deep."
+MIDDLE = Site(2)
 LONG = 20
+"""Seconds after which a wait has failed."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Raising:
     """An edit that fails when it is applied, after `after` tokens of the text."""
 
     error: BaseException
-    site: Site = Site(2)
+    site: Site
     positions: str = "all"
     after: int = 0
 
@@ -32,7 +34,7 @@ class Raising:
         return x + 1
 
 
-def steered(model, site=Site(2), scale=3.0, seed=0) -> Variant:
+def steered(model, site=MIDDLE, scale=3.0, seed=0) -> Variant:
     push = np.random.default_rng(seed).normal(size=model.d_model).astype(np.float32)
     return Variant("steered", (Steer(site, push, scale),))
 
@@ -95,7 +97,9 @@ def test_reading_more_or_less_changes_no_bit_of_what_is_read(toy):
 
 def test_resuming_computes_no_block_below_the_edit(toy):
     trace, ran = toy.run(TEXT), []
-    watches = [b.register_forward_pre_hook(lambda *_, i=i: ran.append(i)) for i, b in enumerate(toy.parts.mlp, 1)]
+    watches = [
+        b.register_forward_pre_hook(lambda *_, i=i: ran.append(i)) for i, b in enumerate(toy.parts.mlp, 1)
+    ]
     try:
         toy.run(TEXT, variants=(steered(toy),))
         assert ran == [1, 2, 3]
@@ -127,7 +131,9 @@ def test_resuming_starts_from_the_base_rows_of_an_edited_trace(toy):
 
 def test_an_edit_of_the_embedding_is_a_run_from_the_start(toy):
     edited = (BASE, steered(toy, Site(0)))
-    assert np.array_equal(toy.rerun(toy.run(TEXT), variants=edited).values, toy.run(TEXT, variants=edited).values)
+    assert np.array_equal(
+        toy.rerun(toy.run(TEXT), variants=edited).values, toy.run(TEXT, variants=edited).values
+    )
 
 
 def test_a_trace_that_cannot_be_resumed_says_why(toy, planted):
@@ -155,7 +161,9 @@ def test_requests_that_cannot_be_met_are_refused_with_their_numbers(toy, monkeyp
     with pytest.raises(AnalysisError, match="has no layer 0 attention: layers run from 1 to 3"):
         next(toy.generate(TEXT, read=[Site(0, "attention")]))
     monkeypatch.setattr(loaded, "MEMORY_SHARE", 0)
-    with pytest.raises(AnalysisError, match=r"Reading 4 sites of \d+ tokens takes 0.0 GiB; 0.0 GiB may be used"):
+    with pytest.raises(
+        AnalysisError, match=r"Reading 4 sites of \d+ tokens takes 0.0 GiB; 0.0 GiB may be used"
+    ):
         toy.run(TEXT)
 
 
@@ -163,7 +171,9 @@ def test_numbers_that_are_not_finite_are_named_by_the_first_site(own_toy):
     with torch.no_grad():
         own_toy.parts.mlp[1].down_proj.weight[3, 3] = torch.nan
     assert np.isfinite(own_toy.run(TEXT, read=[Site(1)]).values).all()
-    with pytest.raises(AnalysisError, match="float32 gives numbers that are not finite, first at layer 2 mlp"):
+    with pytest.raises(
+        AnalysisError, match="float32 gives numbers that are not finite, first at layer 2 mlp"
+    ):
         own_toy.run(TEXT, read="all")
 
 
@@ -184,7 +194,13 @@ def test_a_closed_model_says_so(own_toy):
 # interrupted
 
 
-ERRORS = [RuntimeError("broken"), AnalysisError("Refused."), Cancelled("stopped"), KeyboardInterrupt(), MemoryError()]
+ERRORS = [
+    RuntimeError("broken"),
+    AnalysisError("Refused."),
+    Cancelled("stopped"),
+    KeyboardInterrupt(),
+    MemoryError(),
+]
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
@@ -203,7 +219,7 @@ def test_an_edit_that_raises_reaches_its_caller_and_leaves_nothing(toy, nothing_
 
 
 def test_an_edit_that_raises_in_the_middle_of_a_text_ends_that_text_only(toy, nothing_stays_behind):
-    late = Variant("late", (Raising(RuntimeError("late"), after=len(toy.tokenize(TEXT)) + 2),))
+    late = Variant("late", (Raising(RuntimeError("late"), Site(2), after=len(toy.tokenize(TEXT)) + 2),))
     running = toy.generate(TEXT, variants=(BASE, late), max_new_tokens=9)
     steps = [next(running) for _ in range(3)]
     with pytest.raises(RuntimeError, match="late"):
@@ -253,10 +269,17 @@ def test_a_plan_of_the_callers_thread_does_not_reach_the_model(toy, nothing_stay
     """What a caller's own context holds is not what the model's thread follows."""
     plain = toy.run(TEXT).values
     length = len(toy.tokenize(TEXT))
+    ids = torch.tensor([toy.tokenize(TEXT).ids])
+    logits = toy.on_worker(lambda: toy.network(ids).logits)
     edits = {Site(1): [(0, steered(toy).edits[0])]}
     with hooks.carrying_out(hooks.Plan(lengths=(length,), prompt_lengths=(length,), edits=edits)):
         assert hooks._PLAN.get() is not None
         assert np.array_equal(toy.run(TEXT).values, plain)
+        assert torch.equal(toy.on_worker(lambda: toy.network(ids).logits), logits)
+        with torch.inference_mode():
+            assert not torch.equal(
+                toy.network(ids).logits, logits
+            )  # in the caller's own thread it is followed
 
 
 def test_hooks_do_nothing_without_a_plan_and_a_plan_ends_with_its_block(toy, nothing_stays_behind):

@@ -16,6 +16,13 @@ PROMPTS = ("The sea", "is deep, and 2 + 2", "4.")
 STREAMS = ("residual", "attention", "mlp")
 WRITES_ARE_NORMED_AGAIN = ("opt-post-norm",)
 """Here a norm runs over the sum, so no module's output is what the residual stream gains."""
+FAMILY_GRID = {
+    "hidden_size": 24,
+    "intermediate_size": 37,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
 ROUTED = ("mixtral", "olmoe", "qwen3-moe")
 ROUNDING = 1e-5
 """Float32 sums of the same numbers in another order (other batch shapes, other kernels) differ by a few
@@ -138,7 +145,9 @@ def test_steering_a_stream_moves_it_by_exactly_the_vector(family, stream):
     site, push = Site(layer_of(model), stream), direction(model)
     edited = Variant("edited", (Steer(site, push, scale=2.0),))
     trace = model.run(TEXT, read="all", variants=(BASE, edited))
-    assert off(trace.at(site, 1) - trace.at(site, 0), np.tile(2.0 * push, (len(trace.tokens[0]), 1))) <= ROUNDING
+    assert (
+        off(trace.at(site, 1) - trace.at(site, 0), np.tile(2.0 * push, (len(trace.tokens[0]), 1))) <= ROUNDING
+    )
     assert off(logits_of(model, trace, 1), logits_of(model, trace, 0)) > 1e-2
 
 
@@ -244,8 +253,7 @@ def test_replacing_the_last_residual_by_the_stream_of_a_layer_reads_that_layer(f
 
 
 def test_a_model_that_runs_in_bfloat16_proves_itself_too(network_of, families, wrapped, toy):
-    network = network_of("llama", hidden_size=24, intermediate_size=37, num_hidden_layers=4,
-                         num_attention_heads=4, num_key_value_heads=2).bfloat16()  # fmt: skip
+    network = network_of("llama", **FAMILY_GRID).bfloat16()
     model = wrapped(network, toy.tokenizer._tokenizer, "llama in bfloat16")
     assert model.dtype_name == "bfloat16"
     assert all(check.passed for check in model.parity)
@@ -254,9 +262,29 @@ def test_a_model_that_runs_in_bfloat16_proves_itself_too(network_of, families, w
     model.close()
 
 
+@pytest.mark.parametrize("stream", ["attention", "mlp"])
+def test_scaling_a_write_there_and_back_costs_no_bit_where_nothing_was_edited(
+    network_of, wrapped, toy, stream
+):
+    """Granite multiplies what it adds; in bfloat16 x * 0.22 / 0.22 * 0.22 is another number than x * 0.22."""
+    once = torch.randn(10_000, generator=torch.Generator().manual_seed(0)).bfloat16() * 0.22
+    assert not torch.equal(once / 0.22 * 0.22, once)
+    settings = FAMILY_GRID | {"residual_multiplier": 0.22}
+    model = wrapped(
+        network_of("granite", **settings).bfloat16(), toy.tokenizer._tokenizer, "granite in bfloat16"
+    )
+    text = "A longer text has more numbers in it, and one in a hundred would be another."
+    strong = Variant("edited", (Steer(Site(2, stream), direction(model), scale=5.0, positions=(3,)),))
+    plain = model.run(text, read="all", variants=(BASE, Variant("edited")))
+    edited = model.run(text, read="all", variants=(BASE, strong))
+    assert np.array_equal(edited.values[:, 0], plain.values[:, 0])
+    assert np.array_equal(edited.values[:, 1, :3], plain.values[:, 1, :3])
+    assert not np.array_equal(edited.values[:, 1, 3], plain.values[:, 1, 3])
+    model.close()
+
+
 def test_an_unlisted_type_with_known_names_is_read_and_says_so(network_of, wrapped, toy):
-    network = network_of("starcoder2", hidden_size=24, intermediate_size=37, num_hidden_layers=4,
-                         num_attention_heads=4, num_key_value_heads=2)  # fmt: skip
+    network = network_of("starcoder2", **FAMILY_GRID)
     model = wrapped(network, toy.tokenizer._tokenizer, "starcoder2")
     assert all(check.passed for check in model.parity)
     sentence = next(check.sentence for check in model.parity if check.concern == "family")
@@ -269,8 +297,7 @@ def test_an_unlisted_type_with_known_names_is_read_and_says_so(network_of, wrapp
 
 
 def test_an_unlisted_type_whose_logits_are_made_otherwise_fails_the_lens_check(network_of, wrapped, toy):
-    network = network_of("cohere", hidden_size=24, intermediate_size=37, num_hidden_layers=4,
-                         num_attention_heads=4, num_key_value_heads=2, logit_scale=0.25)  # fmt: skip
+    network = network_of("cohere", **FAMILY_GRID, logit_scale=0.25)
     model = wrapped(network, toy.tokenizer._tokenizer, "cohere")
     failed = [check for check in model.parity if not check.passed]
     assert [check.concern for check in failed] == ["lens"]
@@ -280,14 +307,18 @@ def test_an_unlisted_type_whose_logits_are_made_otherwise_fails_the_lens_check(n
 
 def test_an_unknown_family_is_refused_with_the_part_that_is_missing(network_of):
     network = network_of("mpt", d_model=24, n_heads=4, n_layers=2)
-    with pytest.raises(AnalysisError, match=r"'mpt' are not known here.*not found: .*the final norm") as refusal:
+    with pytest.raises(
+        AnalysisError, match=r"'mpt' are not known here.*not found: .*the final norm"
+    ) as refusal:
         find_parts(network)
     assert "Known families: Llama" in str(refusal.value)
     assert hooks.count(network) == 0
 
 
 def test_a_known_family_with_a_part_elsewhere_is_refused_with_its_path(network_of):
-    network = network_of("llama", hidden_size=24, num_hidden_layers=2, num_attention_heads=4, intermediate_size=37)
+    network = network_of(
+        "llama", hidden_size=24, num_hidden_layers=2, num_attention_heads=4, intermediate_size=37
+    )
     network.model.last_norm = network.model.norm
     del network.model.norm
     with pytest.raises(AnalysisError, match=r"This Llama model .* has no final norm at 'model.norm'"):

@@ -78,11 +78,15 @@ def test_the_number_of_arguments_counts():
 
 
 def test_equal_requests_have_one_name_whatever_their_layout_in_memory_or_order():
-    assert fingerprint(np.arange(6).reshape(2, 3)) == fingerprint(np.asfortranarray(np.arange(6).reshape(2, 3)))
+    assert fingerprint(np.arange(6).reshape(2, 3)) == fingerprint(
+        np.asfortranarray(np.arange(6).reshape(2, 3))
+    )
     assert fingerprint(np.arange(10)[::2]) == fingerprint(np.array([0, 2, 4, 6, 8]))
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     assert fingerprint({*"abcdefgh"}) == fingerprint({*"hgfedcba"})
-    steers = [Steer(Site(3), with_one(i, 500_000)) for i in range(6)]  # printed alike, in no order of their own
+    steers = [
+        Steer(Site(3), with_one(i, 500_000)) for i in range(6)
+    ]  # printed alike, in no order of their own
     assert fingerprint({*steers}) == fingerprint({*reversed(steers)})
     assert len(fingerprint(1)) == 64
 
@@ -97,7 +101,9 @@ def test_a_name_is_the_same_in_every_process():
     )
     root = Path(__file__).parents[2]
     elsewhere = os.environ | {"PYTHONHASHSEED": "12345", "PYTHONPATH": str(root)}
-    ran = subprocess.run([sys.executable, "-c", code], env=elsewhere, capture_output=True, text=True, timeout=120)
+    ran = subprocess.run(
+        [sys.executable, "-c", code], env=elsewhere, capture_output=True, text=True, timeout=120
+    )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.strip() == eval(REQUEST)  # the same words in this process
 
@@ -110,5 +116,7 @@ def test_a_name_is_the_same_in_every_process():
 )  # fmt: skip
 def test_what_has_no_sure_identity_is_refused_at_every_depth(value):
     for request in (value, (1, [value]), {"a": value}, Box(value)):
-        with pytest.raises(AnalysisError, match=f"A {type(value).__name__} has no fingerprint. Give plain values"):
+        with pytest.raises(
+            AnalysisError, match=f"A {type(value).__name__} has no fingerprint. Give plain values"
+        ):
             fingerprint(request)

@@ -122,7 +122,9 @@ def test_a_job_may_be_waited_for_without_an_end():
     assert job.result(LONG) == "kept"
 
 
-@pytest.mark.parametrize("error", [ValueError("seven"), AnalysisError("Eight."), KeyboardInterrupt(), SystemExit(3)])
+@pytest.mark.parametrize(
+    "error", [ValueError("seven"), AnalysisError("Eight."), KeyboardInterrupt(), SystemExit(3)]
+)
 def test_a_failure_is_handed_on_as_it_was_raised(error):
     def work(report):
         raise error

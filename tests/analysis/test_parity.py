@@ -52,9 +52,13 @@ def test_logits_that_differ_in_one_bit_fail_the_checks(made):
 
 
 def test_a_final_norm_left_out_fails_the_lens_and_is_refused(made):
-    model = proved(made.network, made.tokenizer, lambda parts: dataclasses.replace(parts, norm=torch.nn.Identity()))
+    model = proved(
+        made.network, made.tokenizer, lambda parts: dataclasses.replace(parts, norm=torch.nn.Identity())
+    )
     assert failed(model) == ["lens"]
-    with pytest.raises(AnalysisError, match="spoiled cannot be read this way. The lens at the last layer is not"):
+    with pytest.raises(
+        AnalysisError, match="spoiled cannot be read this way. The lens at the last layer is not"
+    ):
         parity.require(model, "lens")
     parity.require(model, "writes")
     model.close()

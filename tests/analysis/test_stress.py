@@ -40,18 +40,23 @@ def vector(model, seed: int) -> np.ndarray:
 def requests(model) -> dict:
     """Name: a request that returns bytes, the same whoever else is served."""
     steer = Variant("steer", (Steer(Site(1), vector(model, 1), 4.0),))
-    erase = Variant("erase", (Ablate(Site(2, "attention"), vector(model, 2)), Ablate(Site(3), vector(model, 3))))
+    erase = Variant(
+        "erase", (Ablate(Site(2, "attention"), vector(model, 2)), Ablate(Site(3), vector(model, 3)))
+    )
     patch = Variant("patch", (Replace(Site(2), vector(model, 4)[None], (1,)),))
     late = Variant("late", (Steer(Site(2), vector(model, 5), 3.0, "generated"),))
     kept = model.run("kept for later", read="all")
     last = torch.from_numpy(vector(model, 6)[None])
 
     def text(variants, sampling, steps=6):
-        running = model.generate("The sea", variants=variants, sampling=sampling, max_new_tokens=6, read=(Site(2),))
+        running = model.generate(
+            "The sea", variants=variants, sampling=sampling, max_new_tokens=6, read=(Site(2),)
+        )
         parts = [next(running) for _ in range(steps)]
         running.close()
         return b"".join(
-            repr(s.ids).encode() + s.log_probabilities.tobytes() + s.captured[Site(2)].tobytes() for s in parts
+            repr(s.ids).encode() + s.log_probabilities.tobytes() + s.captured[Site(2)].tobytes()
+            for s in parts
         )
 
     def broken():
@@ -80,7 +85,9 @@ def requests(model) -> dict:
         "run": lambda: model.run("The sea", read="all").values.tobytes(),
         "run of three": lambda: model.run(["a", "abcd", "the sea"]).values.tobytes(),
         "steered": lambda: model.run("The sea", variants=(BASE, steer)).values.tobytes(),
-        "erased and patched": lambda: model.run("deep", read="all", variants=(erase, BASE, patch)).values.tobytes(),
+        "erased and patched": lambda: model.run(
+            "deep", read="all", variants=(erase, BASE, patch)
+        ).values.tobytes(),
         "resumed": lambda: model.rerun(kept, variants=(patch, BASE)).values.tobytes(),
         "greedy": lambda: text((BASE,), Sampling()),
         "greedy, edited": lambda: text((BASE, steer, late), Sampling()),
@@ -97,7 +104,9 @@ def requests(model) -> dict:
 def test_everybody_gets_what_they_would_have_got_alone(toy):
     asked = requests(toy)
     alone = {name: request() for name, request in asked.items()}
-    assert len({answer for answer in alone.values() if answer}) == 11, "the requests must differ to be mixed up"
+    assert len({answer for answer in alone.values() if answer}) == 11, (
+        "the requests must differ to be mixed up"
+    )
     wrong: list[str] = []
     start = threading.Barrier(THREADS)
 

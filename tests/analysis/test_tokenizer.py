@@ -32,13 +32,19 @@ def sentencepiece_like(*, prefix: bool) -> Tokenizer:
     words = ["▁", "▁the", "▁sea", "the", "sea", "s", "e", "a", "t", "h", "é", ".", "▁▁"]
     pieces = ["<unk>", "<s>", *(f"<0x{byte:02X}>" for byte in range(256)), *words]
     backend = tokenizers.Tokenizer(
-        models.Unigram([(piece, -float(10 if len(piece) == 6 else 1)) for piece in pieces], 0, byte_fallback=True)
+        models.Unigram(
+            [(piece, -float(10 if len(piece) == 6 else 1)) for piece in pieces], 0, byte_fallback=True
+        )
     )
     steps = [normalizers.Prepend("▁")] if prefix else []
     backend.normalizer = normalizers.Sequence([*steps, normalizers.Replace(" ", "▁")])
-    backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    backend.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
     backend.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
-    return Tokenizer(PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", unk_token="<unk>"), 280)
+    return Tokenizer(
+        PreTrainedTokenizerFast(tokenizer_object=backend, bos_token="<s>", unk_token="<unk>"), 280
+    )
 
 
 # worked values
@@ -188,5 +194,7 @@ def test_a_text_of_several_tokens_is_not_found_but_shown(toy):
 @pytest.mark.parametrize("text", ["ab\ud800", "ab\udfff c"])
 def test_half_a_surrogate_pair_is_refused_with_its_place(toy, text):
     for use in (toy.tokenize, toy.tokenizer.find):
-        with pytest.raises(AnalysisError, match=r"Character 3 of the text is half of a surrogate pair \(U\+D"):
+        with pytest.raises(
+            AnalysisError, match=r"Character 3 of the text is half of a surrogate pair \(U\+D"
+        ):
             use(text)

@@ -18,7 +18,11 @@ def test_no_two_axes_have_one_length(toy):
     axes = (config.num_hidden_layers, config.hidden_size, config.vocab_size, config.intermediate_size,
             config.num_attention_heads, config.hidden_size // config.num_attention_heads)  # fmt: skip
     assert len(set(axes)) == len(axes)
-    assert (toy.n_layers, toy.d_model, toy.vocabulary) == (toys.LAYERS, toys.D_MODEL, toys.VOCABULARY) == (3, 22, 283)
+    assert (
+        (toy.n_layers, toy.d_model, toy.vocabulary)
+        == (toys.LAYERS, toys.D_MODEL, toys.VOCABULARY)
+        == (3, 22, 283)
+    )
     # heads times their width is d_model, so it alone cannot be prime
     assert all(n % k for n in (3, 283, 37, 11, 2) for k in range(2, n))
 
