@@ -2,13 +2,16 @@
 
 import streamlit as st
 
-from components import session
+from components import session, waiting
 from components.frame import draw_frame
 
 PAGES = (st.Page("pages/read/lens.py", title="Read", icon=":material/grid_on:", default=True),)
 
 st.set_page_config(page_title="Bathyscope", page_icon=":material/water:", layout="wide")
+waiting.begin_run()
 page = st.navigation(list(PAGES), position="top")
 st.session_state.frame = draw_frame()
-page.run()
 session.write_address()
+if st.session_state.frame is not None:
+    page.run()
+waiting.draw_what_polls()

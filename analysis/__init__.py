@@ -1,60 +1,41 @@
 """Bathyscope's analysis backend, usable from a notebook without the app.
 
-from analysis import load, read, shortcut
+    from analysis import load, read, shortcut
 
-model = load()                                   # SmolLM2-135M-Instruct, or any ModelSpec
-trace = model.run("The capital of France is")
-reading = read(model, trace, shortcut(model))
+    model = load()                                   # SmolLM2-135M-Instruct, or any ModelSpec
+    trace = model.run("The capital of France is")
+    reading = read(model, trace, shortcut(model))
+
+Names are imported when they are first asked for: the launcher must not wait for torch.
 """
 
-from analysis.activations import Row, Trace
-from analysis.edits import BASE, EDITS, Ablate, Edit, Replace, Site, Steer, Variant
-from analysis.errors import AnalysisError, Cancelled
-from analysis.fingerprint import fingerprint
-from analysis.methods import LENSES
-from analysis.methods.lens import Lens, LogitLens, Reading, follow, read
-from analysis.methods.shortcut import LinearShortcut
-from analysis.methods.shortcut import prepared as shortcut
-from analysis.models.decode import GREEDY, Sampling, Step
-from analysis.models.loaded import LoadedModel
-from analysis.models.opening import load, wrap
-from analysis.models.spec import ModelSpec
-from analysis.results import Bounds, LayerByPosition, LayerCurve, Provenance, TokenRanking
-from analysis.tokens import Tokens
+from importlib import import_module
 
-__all__ = [
-    "BASE",
-    "EDITS",
-    "GREEDY",
-    "LENSES",
-    "Ablate",
-    "AnalysisError",
-    "Bounds",
-    "Cancelled",
-    "Edit",
-    "LayerByPosition",
-    "LayerCurve",
-    "Lens",
-    "LinearShortcut",
-    "LoadedModel",
-    "LogitLens",
-    "ModelSpec",
-    "Provenance",
-    "Reading",
-    "Replace",
-    "Row",
-    "Sampling",
-    "Site",
-    "Steer",
-    "Step",
-    "TokenRanking",
-    "Tokens",
-    "Trace",
-    "Variant",
-    "fingerprint",
-    "follow",
-    "load",
-    "read",
-    "shortcut",
-    "wrap",
-]
+_WHERE = {
+    "analysis.activations": ("Row", "Trace"),
+    "analysis.edits": ("BASE", "EDITS", "Ablate", "Edit", "Replace", "Site", "Steer", "Variant"),
+    "analysis.errors": ("AnalysisError", "Cancelled"),
+    "analysis.methods": ("LENSES",),
+    "analysis.methods.lens": ("Lens", "LogitLens", "Reading", "follow", "read"),
+    "analysis.methods.shortcut": ("LinearShortcut", "shortcut"),
+    "analysis.models.decode": ("GREEDY", "Sampling", "Step"),
+    "analysis.models.loaded": ("LoadedModel",),
+    "analysis.models.opening": ("load", "wrap"),
+    "analysis.models.spec": ("ModelSpec",),
+    "analysis.results": ("Bounds", "LayerByPosition", "LayerCurve", "Provenance", "TokenRanking"),
+    "analysis.tokens": ("Tokens",),
+}
+"""The public names, by the module that holds them."""
+
+_HOLDER = {name: module for module, names in _WHERE.items() for name in names}
+__all__ = sorted(_HOLDER)
+
+
+def __getattr__(name: str):
+    if name in _HOLDER:
+        return getattr(import_module(_HOLDER[name]), name)
+    raise AttributeError(f"module 'analysis' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return __all__

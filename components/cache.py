@@ -27,12 +27,11 @@ class ResultCache:
 
     def __init__(self, budget: int = BUDGET):
         self._jobs: OrderedDict[str, Job] = OrderedDict()
+        self._sizes: dict[str, int] = {}
         self._lock = threading.Lock()
         self._budget = budget
 
-    def ask(
-        self, key: str, title: str, work: Callable[[Report], Any], *, abandon: bool = True
-    ) -> Job:
+    def ask(self, key: str, title: str, work: Callable[[Report], Any], *, abandon: bool = True) -> Job:
         """The job for this request: the one under way or done, else a new one.
 
         Failed and cancelled jobs are handed out once more to whoever holds them, never to a new request.
@@ -42,6 +41,7 @@ class ResultCache:
             if job is None or job.state in ("failed", "cancelled"):
                 job = jobs.start(title, work, abandon_after=ABANDONED_AFTER if abandon else None)
                 self._jobs[key] = job
+                self._sizes.pop(key, None)
             self._jobs.move_to_end(key)
             self._shrink()
             return job
@@ -54,16 +54,32 @@ class ResultCache:
     def forget(self, key: str) -> None:
         """Drop a result, so that the next request computes it again."""
         with self._lock:
-            self._jobs.pop(key, None)
+            self._drop(key)
+
+    def _drop(self, key: str) -> None:
+        self._jobs.pop(key, None)
+        self._sizes.pop(key, None)
 
     def _shrink(self) -> None:
-        sizes = {key: n_bytes(job.result()) for key, job in self._jobs.items() if job.state == "done"}
-        total = sum(sizes.values())
-        for key in list(sizes)[:-1]:
+        """Drop what ended badly (an error holds on to the tensors of its frames) and what is over the budget.
+
+        No job's `state` is asked: that would count as interest, and the work of closed tabs would go on.
+        """
+        ended = [key for key, job in self._jobs.items() if job.wait(0)]
+        for key in [key for key in ended if self._jobs[key].error is not None]:
+            self._drop(key)
+            ended.remove(key)
+        total = sum(map(self._size, ended))
+        for key in ended[:-1]:
             if total <= self._budget:
                 return
-            total -= sizes[key]
-            del self._jobs[key]
+            total -= self._size(key)
+            self._drop(key)
+
+    def _size(self, key: str) -> int:
+        if key not in self._sizes:
+            self._sizes[key] = n_bytes(self._jobs[key].result())
+        return self._sizes[key]
 
 
 def n_bytes(result: Any) -> int:

@@ -10,9 +10,13 @@ import streamlit as st
 from analysis import AnalysisError, LoadedModel, Tokens
 from analysis.data.examples import EXAMPLES
 from components import model_picker, session
+from components.continuing import draw_continuing, draw_live_text, is_continuing
 from components.literal import plain
 from components.reading_grid import grid_tokens
 from components.token_strip import token_strip
+
+BESIDE = (2.55, 1)
+"""Widths of the picture and of the panel beside it."""
 
 
 @dataclass(frozen=True)
@@ -28,81 +32,107 @@ class Frame:
     """The cursor's layer; None leaves it to the page."""
 
 
-def draw_frame() -> Frame:
-    """Draw the frame and return what the page needs; ends the run where there is nothing to show."""
-    head = st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="head")
+def draw_frame() -> Frame | None:
+    """Draw the frame and return what the page needs; None where there is nothing to show, and why is said."""
+    with st.container(gap="xsmall"):
+        return _draw_rows()
+
+
+def _draw_rows() -> Frame | None:
+    head = st.container(horizontal=True, vertical_alignment="center", key="head")
     session.view()
     model = model_picker.current_model()
     with head:
-        _title()
+        st.markdown("**Bathyscope**", width="stretch")
+        if model is not None:
+            _draw_choices(model)
         model_picker.draw_picker(model)
         if model is not None:
             model_picker.draw_badge(model)
     model_picker.draw_problem()
-    model = model_picker.require_model(model)
+    if model is None:
+        model_picker.draw_way_on()
+        return None
     _draw_prompt(model)
-    tokens = _tokens(model)
-    view = session.view()
-    position = len(tokens) - 1 if view.position is None else min(view.position, len(tokens) - 1)
-    layer = None if view.layer is None else min(view.layer, model.n_layers)
-    _draw_tokens(tokens, model, position)
+    if (tokens := _tokens(model)) is None:
+        return None
+    position, layer = _cursor(tokens, model)
+    text, continuing = st.columns(BESIDE, gap="medium")
+    with text:
+        _draw_tokens(tokens, model, position)
+    with continuing:
+        draw_continuing(model, tokens)
     return Frame(model, tokens, position, layer)
+
+
+def _cursor(tokens: Tokens, model: LoadedModel) -> tuple[int, int | None]:
+    """The view's cursor, moved to the edge where it lies outside this text and model."""
+    view, last = session.view(), len(tokens) - 1
+    position = None if view.position is None else min(view.position, last)
+    layer = None if view.layer is None else min(view.layer, model.n_layers)
+    session.change(position=position, layer=layer)
+    return last if position is None else position, layer
 
 
 def draw_layer_slider(model: LoadedModel, layer: int) -> None:
     """The cursor's layer, shared by every page."""
     st.session_state.layer_slider = layer
     st.slider(
-        f"Layer (0 = embedding, {model.n_layers} = last block, before the final norm)",
+        f"Layer, 0 to {model.n_layers}",
         0,
         model.n_layers,
         key="layer_slider",
+        help=f"The residual stream after so many blocks: 0 is the embedding, {model.n_layers} the last block's "
+        "output, before the final norm.",
         on_change=lambda: session.change(layer=st.session_state.layer_slider),
     )
 
 
-def _title() -> None:
-    st.markdown("**Bathyscope**", width="content")
-
-
 def _draw_prompt(model: LoadedModel) -> None:
-    view = session.view()
     if "prompt_text" not in st.session_state:
-        st.session_state.prompt_text = view.prompt
-    st.session_state.chat_switch = view.chat
-    text, controls = st.columns([4, 1.35], vertical_alignment="bottom")
-    with text:
-        st.text_area(
-            "Prompt",
-            key="prompt_text",
-            height=80,
-            max_chars=session.LONGEST_PROMPT,
-            on_change=_read_prompt,
-            placeholder="Type a text and press Ctrl+Enter.",
-            help="Ctrl+Enter runs it. Special tokens written out, such as <|im_end|>, become those tokens.",
-        )
-    with controls:
-        st.toggle(
-            "Chat template",
-            key="chat_switch",
-            on_change=_read_prompt,
-            disabled=not model.tokenizer.has_template,
-            help="Write the prompt as the user's turn of a conversation. The tokens below show exactly what is sent."
-            if model.tokenizer.has_template
-            else "This model defines no chat template.",
-        )
-        run, examples = st.columns([1, 1.4])
-        run.button("Run", type="primary", on_click=_read_prompt, width="stretch")
-        with examples.popover("Examples", width="stretch"):
-            for number, example in enumerate(EXAMPLES):
-                st.button(
-                    f"{example.kind}: {plain(example.prompt)}",
-                    key=f"example {number}",
-                    help=example.look_for,
-                    on_click=_take_example,
-                    args=(number,),
-                    width="stretch",
-                )
+        st.session_state.prompt_text = session.view().prompt
+    text, run = st.columns([9, 1], vertical_alignment="bottom")
+    text.text_area(
+        "Prompt",
+        key="prompt_text",
+        height=68,
+        max_chars=session.LONGEST_PROMPT,
+        on_change=_read_prompt,
+        placeholder="Type a text and press Ctrl+Enter, or pick one of the examples above.",
+        label_visibility="collapsed",
+    )
+    run.button(
+        "Run",
+        type="primary",
+        on_click=_read_prompt,
+        width="stretch",
+        help="Also Ctrl+Enter in the prompt. Special tokens written out, such as <|im_end|>, become those tokens.",
+    )
+
+
+def _draw_choices(model: LoadedModel) -> None:
+    """How the prompt is written, and prompts to start from."""
+    st.session_state.chat_switch = session.view().chat
+    st.toggle(
+        "Chat template",
+        key="chat_switch",
+        on_change=_read_prompt,
+        disabled=not model.tokenizer.has_template,
+        help="Write the prompt as the user's turn of a conversation. The tokens below show exactly what is sent."
+        if model.tokenizer.has_template
+        else "This model defines no chat template.",
+        width="content",
+    )
+    with st.popover("Examples", icon=":material/lightbulb:"):
+        for number, example in enumerate(EXAMPLES):
+            st.button(
+                f"{example.kind}: {plain(example.prompt)}",
+                key=f"example {number}",
+                help=example.look_for,
+                on_click=_take_example,
+                args=(number,),
+                width="stretch",
+            )
 
 
 def _read_prompt() -> None:
@@ -119,24 +149,18 @@ def _take_example(number: int) -> None:
     session.show_text(example.prompt, chat)
 
 
-def _tokens(model: LoadedModel) -> Tokens:
-    """The text as the model receives it; ends the run with a sentence if it cannot."""
+def _tokens(model: LoadedModel) -> Tokens | None:
+    """The text as the model receives it; None, with a sentence, if it cannot."""
     view = session.view()
     try:
         tokens = model.tokenize(view.prompt, chat=view.chat and model.tokenizer.has_template)
         model.check_length(tokens)
     except AnalysisError as error:
         st.warning(plain(str(error)), icon=":material/edit:")
-        session.write_address()
-        st.stop()
-    return model.tokenizer.continued(tokens, _generated(model, len(tokens)))
-
-
-def _generated(model: LoadedModel, length: int) -> tuple[int, ...]:
-    """The view's generated tokens, as far as they exist in this model and fit its context."""
-    ids = session.view().generated
-    room = (model.context or length + len(ids)) - length
-    return ids[: max(room, 0)] if all(index < model.vocabulary for index in ids) else ()
+        return None
+    room = (model.context or session.LONGEST_PROMPT) - len(tokens)
+    session.change(generated=view.generated[:room])  # a link may name more than the context holds
+    return model.tokenizer.continued(tokens, session.view().generated)
 
 
 def _draw_tokens(tokens: Tokens, model: LoadedModel, position: int) -> None:
@@ -147,9 +171,22 @@ def _draw_tokens(tokens: Tokens, model: LoadedModel, position: int) -> None:
         key="token_strip",
         on_choose=lambda chosen: session.change(position=chosen),
     )
+    if is_continuing():
+        draw_live_text()
+    else:
+        st.caption(plain(_counted(tokens, model)))
+
+
+def _counted(tokens: Tokens, model: LoadedModel) -> str:
+    """How many tokens there are, and what the tokenizer did to the text."""
     bos = model.tokenizer.bos
     counted = f"{len(tokens):,} tokens"
     if len(tokens) > tokens.prompt_length:
         counted += f", {len(tokens) - tokens.prompt_length} of them generated"
-    counted += f", BOS {model.tokenizer.label(bos)} among them" if bos is not None else ", no BOS (as this tokenizer defines)"
-    st.caption(plain(f"{counted}. {tokens.note}".strip()))
+    counted += (
+        ", no BOS (as this tokenizer defines)"
+        if bos is None
+        else f", BOS {model.tokenizer.label(bos)} among them"
+    )
+    unlinked = "" if session.fits_link(session.view().prompt) else "The text is too long for a link."
+    return " ".join(filter(None, (f"{counted}.", tokens.note, unlinked)))

@@ -17,10 +17,8 @@ from pathlib import Path
 
 from analysis import store
 from analysis.errors import AnalysisError
-from analysis.methods import shortcut
 from analysis.models import sources
 from analysis.models.files import ModelFiles
-from analysis.models.opening import load
 from analysis.models.spec import TOYS, ModelSpec
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -104,7 +102,10 @@ def _fit_once(spec: ModelSpec, files: ModelFiles, console: "Console") -> None:
     mark = store.folder("started", store.safe_name(f"{files.source_title} {files.revision}")) / "fitted.json"
     if mark.exists():
         return
-    shortcut.prepared(load(spec, console), console)
+    from analysis.methods import shortcut  # torch takes seconds that a later start does not need
+    from analysis.models.opening import load
+
+    shortcut.shortcut(load(spec, console), console)
     store.write_json(mark, {"model": files.source_title, "revision": files.revision})
 
 
@@ -175,7 +176,9 @@ def _command(port: int) -> list[str]:
 
 def _environment(model: str) -> dict[str, str]:
     chosen = {MODEL_VARIABLE: model} if model else {}
-    return {**os.environ, "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false", **chosen}
+    fixed = {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+    # threads that wait by spinning starve the browser, and each other when two models are open
+    return {"OMP_WAIT_POLICY": "passive", **os.environ, **fixed, **chosen}
 
 
 def _await_health(server: "subprocess.Popen[bytes]", port: int) -> None:

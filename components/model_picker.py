@@ -22,13 +22,15 @@ def current_model() -> LoadedModel | None:
     open_model: LoadedModel | None = state.get("model")
     if open_model is not None and open_model.spec == spec:
         return open_model
-    job = shelf().ask(spec) if state.get("loading_spec") != spec else state.loading
-    state.loading, state.loading_spec = job, spec
-    if not wait_for(job, key="loading", height=0 if open_model else 420):
+    if state.get("refused_spec") == spec:
+        return None  # until another one is asked for, or the same one again
+    if state.get("loading_spec") != spec:
+        state.loading, state.loading_spec = shelf().ask(spec), spec
+    if not wait_for(state.loading, key="loading", height=0 if open_model else 420):
         return open_model
-    state.pop("loading_spec")
-    if (sentence := problem(job)) is None:
-        _take_over(job.result(), open_model)
+    state.loading_spec = None
+    if (sentence := problem(state.loading)) is None:
+        _take_over(state.loading.result(), open_model)
     else:
         _keep(open_model, spec, sentence)
     return state.get("model")
@@ -39,13 +41,14 @@ def _take_over(model: LoadedModel, before: LoadedModel | None) -> None:
     if before is not None and before.fingerprint != model.fingerprint:
         # ids and layers of one model mean nothing in another
         session.change(generated=(), position=None, layer=None, target=None, pinned=())
-        if not model.tokenizer.has_template:
-            session.change(chat=False)
+    session.fit_to(model)
 
 
 def _keep(model: LoadedModel | None, asked: ModelSpec, sentence: str) -> None:
     st.session_state.model_problem = f"{asked.source} was not opened. {sentence}"
-    if model is not None:
+    if model is None:
+        st.session_state.refused_spec = asked
+    else:
         session.change(spec=model.spec)
 
 
@@ -64,7 +67,9 @@ def draw_picker(model: LoadedModel | None) -> None:
     """The model's name, opening a form for another one."""
     name = model.title if model else "No model"
     with st.popover(name, icon=":material/neurology:", key="model_popover"):
-        st.caption("The packaged model needs no network. Anything else is read as safetensors; nothing is executed.")
+        st.caption(
+            "The packaged model needs no network. Anything else is read as safetensors; nothing is executed."
+        )
         choices = [DEFAULT_SOURCE, *TOYS]
         asked = st.selectbox(
             "Hugging Face id, local folder or .gguf file",
@@ -92,8 +97,8 @@ def draw_picker(model: LoadedModel | None) -> None:
 
 
 def _open(source: str, revision: str | None, dtype: str) -> None:
-    st.session_state.pop("model_problem", None)
-    st.session_state.pop("loading_spec", None)
+    for name in ("model_problem", "loading_spec", "refused_spec"):
+        st.session_state.pop(name, None)
     session.change(spec=ModelSpec(source.strip(), revision, dtype))
 
 
@@ -110,11 +115,10 @@ def draw_badge(model: LoadedModel) -> None:
         st.caption(f"revision {literal(model.revision)}")
 
 
-def require_model(model: LoadedModel | None) -> LoadedModel:
-    """The open model; without one, say what to do and end the page here."""
-    if model is None:
-        if st.session_state.get("model_problem"):
-            st.info("Open another model with the picker above, or the packaged one.", icon=":material/arrow_upward:")
-        session.write_address()
-        st.stop()
-    return model
+def draw_way_on() -> None:
+    """What to do where no model is open and none is loading."""
+    if st.session_state.get("model_problem"):
+        st.info("Open another model with the picker above.", icon=":material/arrow_upward:")
+        st.button(
+            "Open the packaged model", type="primary", on_click=_open, args=(DEFAULT_SOURCE, None, "auto")
+        )

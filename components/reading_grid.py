@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from analysis import LoadedModel, Reading, Tokens, fingerprint
+from analysis import LoadedModel, Reading, Tokens
+from analysis.fingerprint import fingerprint
 from analysis.methods.lens import QUANTITIES
 from components.grid_data import ColorScale, GridData, GridToken
 

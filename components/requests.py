@@ -1,11 +1,19 @@
 """What pages ask of the analysis, as shared jobs keyed by the request's fingerprint."""
 
-from analysis import LoadedModel, LogitLens, Tokens, fingerprint, read, shortcut
+from collections.abc import Callable
+
+import streamlit as st
+
+from analysis import LoadedModel, LogitLens, Tokens, read, shortcut
 from analysis.activations import Trace
+from analysis.fingerprint import fingerprint
 from analysis.jobs import Job, Report
 from analysis.methods.lens import Lens, Reading
 from analysis.methods.shortcut import LinearShortcut
 from components.cache import results
+
+MOST_HELD = 16
+"""Jobs a session remembers by itself."""
 
 
 def trace_of(model: LoadedModel, tokens: Tokens) -> Trace:
@@ -22,7 +30,8 @@ def reading_of(model: LoadedModel, tokens: Tokens, lens: Lens, target: int | Non
         trace = trace_of(model, tokens)
         return read(model, trace, lens, target=target, report=report)
 
-    return results().ask(_reading_key(model, tokens, lens, target), "Reading layers", work)
+    key = _reading_key(model, tokens, lens, target)
+    return _held(key, lambda: results().ask(key, "Reading layers", work))
 
 
 def _reading_key(model: LoadedModel, tokens: Tokens, lens: Lens, target: int | None) -> str:
@@ -33,7 +42,28 @@ def shortcut_of(model: LoadedModel) -> Job[LinearShortcut]:
     """The model's linear shortcut: read from the store at once, or fitted in the background."""
     key = fingerprint("shortcut", model.fingerprint)
     title = f"Fitting the linear shortcut of {model.title}"
-    return results().ask(key, title, lambda report: shortcut(model, report), abandon=False)
+    return _held(
+        key, lambda: results().ask(key, title, lambda report: shortcut(model, report), abandon=False)
+    )
+
+
+def _held(key: str, ask: Callable[[], Job]) -> Job:
+    """A job that ended badly stays this session's answer until `again`: cancelling is not starting over."""
+    held: dict[str, Job] = st.session_state.setdefault("held_jobs", {})
+    job = held.pop(key, None)
+    if job is None or job.state not in ("failed", "cancelled"):
+        job = ask()
+    held[key] = job
+    while len(held) > MOST_HELD:
+        del held[next(iter(held))]
+    return job
+
+
+def again(job: Job) -> None:
+    """Let the next run ask anew for what this job was to answer."""
+    held: dict[str, Job] = st.session_state.get("held_jobs", {})
+    for key in [key for key, other in held.items() if other is job]:
+        del held[key]
 
 
 def lens_now(model: LoadedModel, wanted: str) -> tuple[Lens, Job[LinearShortcut] | None]:

@@ -8,10 +8,11 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from urllib.parse import quote
 
 import streamlit as st
 
-from analysis import ModelSpec
+from analysis import LoadedModel, ModelSpec
 from analysis.data.examples import EXAMPLES
 from analysis.methods.lens import QUANTITIES
 
@@ -19,6 +20,10 @@ LONGEST_PROMPT = 200_000
 """Characters; far beyond any context, and a bound on what is tokenized."""
 MOST_LINKED_TOKENS = 256
 """Generated tokens that travel in a link."""
+MOST_PINNED = 6
+"""Lines besides the ones a chart draws by itself; more cannot be told apart."""
+LONGEST_LINK = 60_000
+"""Characters of a prompt as written in an address; servers and messengers refuse longer ones."""
 LENS_IDS = ("shortcut", "logit")
 
 
@@ -26,7 +31,9 @@ LENS_IDS = ("shortcut", "logit")
 class View:
     """Everything that decides the picture."""
 
-    spec: ModelSpec = field(default_factory=lambda: ModelSpec(os.environ.get("BATHYSCOPE_MODEL") or ModelSpec().source))
+    spec: ModelSpec = field(
+        default_factory=lambda: ModelSpec(os.environ.get("BATHYSCOPE_MODEL") or ModelSpec().source)
+    )
     prompt: str = EXAMPLES[0].prompt
     chat: bool = EXAMPLES[0].chat
     generated: tuple[int, ...] = ()
@@ -44,15 +51,15 @@ class View:
 
 
 def view() -> View:
-    """The view of this session; the first call in a session, and a followed link, read the address."""
-    state = st.session_state
-    address = st.query_params.to_dict()
-    if "view" not in state:
-        state.view = from_address(address, View())
-    elif address and address != state.get("written", address):
-        state.view = from_address(address, View())  # the browser's back button, or an edited address
-        state.pop("prompt_text", None)
-    return state.view
+    """The view of this session; its first call reads the address.
+
+    Later the address is only written: what a browser sends along with an event may be an address older than
+    the last one written, and reading it would throw the cursor back. A link that is followed or edited starts
+    a session of its own.
+    """
+    if "view" not in st.session_state:
+        st.session_state.view = from_address(st.query_params.to_dict(), View())
+    return st.session_state.view
 
 
 def change(**fields: object) -> None:
@@ -65,16 +72,38 @@ def show_text(prompt: str, chat: bool) -> None:
     change(prompt=prompt, chat=chat, generated=(), position=None, layer=None, target=None, pinned=())
 
 
+def fit_to(model: LoadedModel) -> None:
+    """Drop what does not exist in this model: a link may have been made for another one, or made up."""
+    seen = view()
+
+    def known(ids: tuple[int, ...]) -> bool:
+        return all(index < model.vocabulary for index in ids)
+
+    change(
+        chat=seen.chat and model.tokenizer.has_template,
+        generated=seen.generated if known(seen.generated) else (),
+        target=seen.target if seen.target is None or known((seen.target,)) else None,
+        pinned=tuple(dict.fromkeys(index for index in seen.pinned if known((index,)))),
+    )
+
+
+def fits_link(prompt: str) -> bool:
+    """True if the address can hold this prompt."""
+    return len(prompt) <= LONGEST_LINK and len(quote(prompt, errors="replace")) <= LONGEST_LINK
+
+
 def write_address() -> None:
     """Put the view into the address bar."""
     address = to_address(st.session_state.view)
     if st.query_params.to_dict() != address:
         st.query_params.from_dict(address)
-    st.session_state.written = address
 
 
 def to_address(view: View) -> dict[str, str]:
-    """The query parameters of a view; what equals the default of every start is left out, model and prompt never."""
+    """The query parameters of a view; what equals the default of every start is left out, the model never.
+
+    A prompt too long for an address is left out too, and with it everything that points into it.
+    """
     optional = {
         "revision": view.spec.revision,
         "dtype": None if view.spec.dtype == "auto" else view.spec.dtype,
@@ -85,7 +114,11 @@ def to_address(view: View) -> dict[str, str]:
         "target": None if view.target is None else str(view.target),
         "pinned": ".".join(map(str, view.pinned)) or None,
     }
-    fixed = {"model": view.spec.source, "prompt": view.prompt, "lens": view.lens, "color": view.color}
+    if fits_link(view.prompt):
+        fixed = {"model": view.spec.source, "prompt": view.prompt, "lens": view.lens, "color": view.color}
+    else:
+        fixed = {"model": view.spec.source, "lens": view.lens, "color": view.color}
+        optional = {name: optional[name] for name in ("revision", "dtype")}
     return fixed | {name: text for name, text in optional.items() if text is not None}
 
 
@@ -107,7 +140,7 @@ def from_address(address: Mapping[str, str], otherwise: View) -> View:
         lens=address["lens"] if address.get("lens") in LENS_IDS else otherwise.lens,
         color=address["color"] if address.get("color") in QUANTITIES else otherwise.color,
         target=_whole(address.get("target", "")),
-        pinned=_ids(address.get("pinned", ""))[:8],
+        pinned=_ids(address.get("pinned", ""))[:MOST_PINNED],
     )
 
 

@@ -26,7 +26,12 @@ def draw_take_away(model: LoadedModel, reading: Reading, grid: GridData, cursor:
         st.download_button(
             "HTML",
             lambda: grid_html(
-                grid, title=QUESTION, explanation=explanation(reading), provenance=provenance, code=code, cursor=cursor
+                grid,
+                title=QUESTION,
+                explanation=explanation(reading),
+                provenance=provenance,
+                code=code,
+                cursor=cursor,
             ),
             "bathyscope-lens.html",
             "text/html",
@@ -35,7 +40,11 @@ def draw_take_away(model: LoadedModel, reading: Reading, grid: GridData, cursor:
             help="One file with the grid, its cursor and hover, the table and this code. Opens without a server.",
         )
         st.download_button(
-            "CSV", lambda: table(model, reading).to_csv(index=False), "bathyscope-lens.csv", "text/csv", on_click="ignore"
+            "CSV",
+            lambda: table(model, reading).to_csv(index=False),
+            "bathyscope-lens.csv",
+            "text/csv",
+            on_click="ignore",
         )
         st.download_button(
             "Parquet",

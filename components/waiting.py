@@ -1,6 +1,13 @@
-"""Waiting for a job: what is being done, how far it is, and how to stop it."""
+"""Waiting for a job: what is being done, how far it is, and how to stop it.
 
+What polls is drawn in its place, but after everything else of a run: a tick that reaches a script still
+running cuts it short and starts it again, with the button that was just clicked clicked once more.
+"""
+
+import logging
 import time
+import weakref
+from collections.abc import Callable
 
 import streamlit as st
 
@@ -10,6 +17,7 @@ from analysis.jobs import Job
 PATIENCE = 0.6
 """Seconds a page waits in place before it shows progress: most answers come within."""
 POLL = 0.3
+_LOGGED: "weakref.WeakSet[Job]" = weakref.WeakSet()
 
 
 def wait_for(job: Job, *, key: str, height: int = 0) -> bool:
@@ -25,19 +33,49 @@ def wait_for(job: Job, *, key: str, height: int = 0) -> bool:
     """
     if job.wait(PATIENCE if job.state == "running" else 0) or job.state == "cancelled":
         return True
-    _progress(job, key, height)
+    draw_last(lambda: _progress(job, key, height))
     return False
+
+
+def draw_last(draw: Callable[[], None]) -> None:
+    """Keep the place for something that polls; it is drawn by `draw_what_polls`."""
+    st.session_state.polling.append((st.container(), draw))
+
+
+def begin_run() -> None:
+    """Forget what a run that was cut short had still to draw."""
+    st.session_state.polling = []
+
+
+def draw_what_polls() -> None:
+    """Draw everything that polls; the last act of a run."""
+    for place, draw in st.session_state.polling:
+        with place:
+            draw()
 
 
 @st.fragment(run_every=POLL)
 def _progress(job: Job, key: str, height: int) -> None:
     if job.state != "running":
-        st.rerun()
+        rerun_once(job)
+        return
     bar, button = st.columns([6, 1], vertical_alignment="center")
     bar.progress(job.progress.fraction or 0.0, text=_sentence(job))
     button.button("Cancel", key=f"cancel {key}", on_click=job.cancel, width="stretch")
     if height:
         st.skeleton(height)
+
+
+def rerun_once(job: Job) -> None:
+    """Run the page again now that a job has ended, and never a second time for the same job.
+
+    A tick of a fragment that the new run no longer draws may still arrive; if it asked for another run, the
+    page would never come to rest.
+    """
+    ended: list[Job] = st.session_state.setdefault("ended_jobs", [])
+    if job not in ended:
+        ended[:] = [*ended[-15:], job]
+        st.rerun()
 
 
 def _sentence(job: Job) -> str:
@@ -48,15 +86,22 @@ def _sentence(job: Job) -> str:
 
 
 def problem(job: Job) -> str | None:
-    """The sentence to show for a job that ended badly; None if it ended well.
+    """The sentence to show for a job that ended badly; None if it ended well or goes on.
 
-    Raises:
-        BaseException: what the job raised, if it was not meant for the person at the screen.
+    An error that was not meant for the person at the screen goes to the log; raising it here would take the
+    frame away with the page, and with it the way to another model.
     """
     if job.state == "cancelled":
         return f"{job.title} was cancelled."
-    if job.state == "failed":
-        if isinstance(job.error, AnalysisError):
-            return str(job.error)
-        raise job.error
-    return None
+    if job.state != "failed":
+        return None
+    if isinstance(job.error, AnalysisError):
+        return str(job.error)
+    _log(job)
+    return f"{job.title} failed unexpectedly ({type(job.error).__name__}). The terminal shows the details."
+
+
+def _log(job: Job) -> None:
+    if job not in _LOGGED:
+        _LOGGED.add(job)
+        logging.getLogger(__name__).error("%s failed", job.title, exc_info=job.error)

@@ -258,10 +258,8 @@ def read_states(
     """Read the residual streams of any points, of one text or of many, through a lens."""
     layers, points = states.shape[:2]
     cells = Cells.empty(layers, points, min(top, model.vocabulary))
-    width = min(points, _positions_per_chunk(model, layers))
-    buffers = Buffers(
-        torch.empty(width * layers, model.vocabulary), torch.empty(layers, model.vocabulary)
-    )
+    width = min(max(1, points), _positions_per_chunk(model, layers))
+    buffers = Buffers(torch.empty(width * layers, model.vocabulary), torch.empty(layers, model.vocabulary))
     for columns in in_chunks(points, width):
         report("Reading layers", columns.start * layers, layers * points)
         model.on_worker(
@@ -295,9 +293,13 @@ def _read_columns(
 ) -> None:
     """Read a few positions at all layers in one product with the unembedding."""
     layers, width = states.shape[0], columns.stop - columns.start
-    carried = [lens.carry(model, layer, torch.from_numpy(states[layer, columns].copy())) for layer in range(layers)]
+    carried = [
+        lens.carry(model, layer, torch.from_numpy(states[layer, columns].copy())) for layer in range(layers)
+    ]
     logits = _logits(model, torch.stack(carried, 1).flatten(0, 1), buffers.logits[: width * layers])
-    for position, own in zip(range(columns.start, columns.stop), logits.unflatten(0, (width, layers)), strict=True):
+    for position, own in zip(
+        range(columns.start, columns.stop), logits.unflatten(0, (width, layers)), strict=True
+    ):
         _read_position(own, position, target, cells, buffers.weights)
 
 
@@ -332,7 +334,9 @@ def _read_position(
     cells.entropy[:, position] = entropy
     cells.kl[:, position] = divergence(stats.probabilities(-1), entropy[-1:], logits, stats.log_total)
     cells.kl[-1, position] = 0
-    cells.rank[:, position] = (logits > hits[:, None]).sum(-1) + 1
+    cells.rank[:, position] = (
+        torch.gt(logits, hits[:, None], out=scratch).sum(-1) + 1
+    )  # no use for it any more
     cells.target_log_probability[:, position] = hits - stats.log_total
 
 
@@ -346,7 +350,7 @@ def follow(
     *,
     row: int = 0,
 ) -> LayerCurve:
-    """Log2-probabilities of chosen tokens along the layers, at one position.
+    """Probabilities of chosen tokens along the layers, at one position.
 
     Cheap: only the chosen rows of the unembedding matter once the sums over the vocabulary are known.
 
@@ -362,7 +366,7 @@ def follow(
             lens.carry(model, layer, torch.from_numpy(state[None].copy()))
             for layer, state in enumerate(states)
         ]
-        return model.read_out(torch.cat(carried)).float()[:, list(ids)].numpy()
+        return model.read_out(torch.cat(carried), list(ids)).float().numpy()
 
     log_probability = model.on_worker(logits).T - reading.log_total[:, position]
     return LayerCurve(

@@ -129,12 +129,12 @@ def _require_room(model: LoadedModel) -> None:
     free = psutil.virtual_memory().available // 2
     if needed > free:
         raise AnalysisError(
-            f"Fitting a shortcut for {model.n_layers} layers of width {model.d_model:,} takes {needed / 2**30:.1f} GiB; "
-            f"{free / 2**30:.1f} GiB may be used. Read this model through the logit lens."
+            f"Fitting a shortcut for {model.n_layers} layers of width {model.d_model:,} takes "
+            f"{needed / 2**30:.1f} GiB; {free / 2**30:.1f} GiB may be used. Read this model through the logit lens."
         )
 
 
-def prepared(model: LoadedModel, report: Report = silent) -> LinearShortcut:
+def shortcut(model: LoadedModel, report: Report = silent) -> LinearShortcut:
     """The shortcut of this model revision: read from the store, or fitted on the shipped text and kept."""
     if (kept := load_kept(model)) is not None:
         return kept
@@ -151,7 +151,7 @@ def prepare(spec: ModelSpec, report: Report = silent) -> None:
         return
     model = load(spec, report)
     try:
-        prepared(model, report)
+        shortcut(model, report)
     finally:
         model.close()
 
@@ -221,19 +221,21 @@ def _states(model: LoadedModel, batch: list[Tokens]) -> Float32[np.ndarray, "lay
 
 def _normal_equations(model: LoadedModel, windows: list[Tokens], report: Report):
     """Sums of X'X and X'Y over all points, for layers 0 to L - 1, with Y the last layer."""
-    shape = (model.n_layers, model.d_model, model.d_model)
-    gram, cross = np.zeros(shape), np.zeros(shape)
+    width = model.d_model
+    sums = torch.zeros(model.n_layers, width, 2 * width, dtype=torch.float64)
     total, done = sum(map(len, windows)), 0
     for batch in _batches(windows):
         report("Fitting the linear shortcut: reading text", done, total)
-        states = _states(model, batch)
-        last = torch.from_numpy(states[-1].astype(np.float64))
-        for layer in range(model.n_layers):
-            own = torch.from_numpy(states[layer].astype(np.float64))
-            gram[layer] += (own.T @ own).numpy()
-            cross[layer] += (own.T @ last).numpy()
+        states = torch.from_numpy(_states(model, batch))
+        both = torch.empty(
+            states.shape[1], 2 * width, dtype=torch.float64
+        )  # X and Y side by side: one product
+        both[:, width:] = states[-1]
+        for own, own_sums in zip(states, sums, strict=False):
+            both[:, :width] = own
+            own_sums.addmm_(both[:, :width].T, both)
         done += sum(map(len, batch))
-    return gram, cross
+    return sums[:, :, :width].numpy(), sums[:, :, width:].numpy()
 
 
 def _solve(

@@ -36,6 +36,8 @@ class Plan:
     """(layer, residual stream at that layer): blocks up to that layer are not computed."""
     few_rows: bool = False
     """Passes of a few columns may multiply weight by state: faster, and equal up to float32 rounding only."""
+    room: dict[Site, Tensor] = field(default_factory=dict)
+    """Where to keep what is read, in float32; sites without room are kept in memory of their own."""
     captured: dict[Site, Tensor] = field(default_factory=dict)
     """Filled by the pass: (row, position, d_model) for every site in `reads`."""
 
@@ -117,8 +119,13 @@ def _visit(plan: Plan, site: Site, tensor: Tensor) -> Tensor:
     if site in plan.edits:
         shaped = _edited(plan, plan.edits[site], shaped)
     if site in plan.reads:
-        plan.captured[site] = shaped.detach().clone()  # some families go on to write into it in place
+        plan.captured[site] = _kept(plan, site, shaped.detach())
     return shaped.reshape(tensor.shape)
+
+
+def _kept(plan: Plan, site: Site, tensor: Tensor) -> Tensor:
+    """A copy, as some families go on to write into the tensor in place; made where it is to lie, if that is known."""
+    return plan.room[site].copy_(tensor) if site in plan.room else tensor.clone()
 
 
 def _edited(plan: Plan, edits: list[tuple[int, Edit]], tensor: Tensor) -> Tensor:

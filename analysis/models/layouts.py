@@ -120,16 +120,19 @@ class Parts:
     logit_divisor: float
     write_scale: float
 
-    def read_out(self, residual: Tensor) -> Tensor:
+    def read_out(self, residual: Tensor, words: list[int] | None = None) -> Tensor:
         """Logits the model would give if `residual` came out of its last block.
 
-        The final norm runs on the given states with their own statistics, then the unembedding, then
-        the family's softcap or divisor.
+        The final norm runs on the given states with their own statistics, then the unembedding (all of it,
+        or the rows of the chosen words), then the family's softcap or divisor.
         """
         hidden = self.norm(residual)
         if self.after_norm is not None:
             hidden = self.after_norm(hidden)
-        return self.finish(self.head(hidden))
+        if words is None:
+            return self.finish(self.head(hidden))
+        bias = None if self.head.bias is None else self.head.bias[words]
+        return self.finish(nn.functional.linear(hidden, self.head.weight[words], bias))
 
     def finish(self, logits: Tensor) -> Tensor:
         """What the family does to the unembedding's output."""

@@ -186,9 +186,11 @@ class LoadedModel:
         edits = _edits_by_site(variants, 1)
         yield from decode.decode(self, tokens, edits, len(variants), sampling, max_new_tokens, tuple(read))
 
-    def read_out(self, residual: Float[Tensor, "point d_model"]) -> Float[Tensor, "point vocab"]:
-        """Logits of states taken as the last layer's residual; call it inside `on_worker`."""
-        return self.parts.read_out(residual.to(self.dtype))
+    def read_out(
+        self, residual: Float[Tensor, "point d_model"], words: list[int] | None = None
+    ) -> Float[Tensor, "point word"]:
+        """Logits, of all words or of chosen ones, of states taken as the last layer's; call it inside `on_worker`."""
+        return self.parts.read_out(residual.to(self.dtype), words)
 
     def on_worker(self, call):
         """Run `call()` in the model's thread without gradients; for code that needs its weights."""
@@ -213,15 +215,18 @@ class LoadedModel:
     ) -> Trace:
         lengths = [len(tokens) for tokens in batch]
         ids, mask = _padded(batch)
+        whole = bool(mask.all())
+        room = torch.empty(len(sites), len(rows), max(lengths), self.d_model)
+        plan.room = dict(
+            zip(sites, room, strict=True)
+        )  # hooks write where the trace will be: one copy, not two
         with torch.inference_mode(), hooks.carrying_out(plan):
-            self.parts.backbone(
-                input_ids=ids, attention_mask=None if mask.all() else mask.long(), use_cache=False
-            )
-        values = np.zeros((len(sites), len(rows), max(lengths), self.d_model), np.float32)
-        for i, site in enumerate(sites):
-            source = (below or {}).get(site)
-            values[i] = plan.captured.pop(site).float().numpy() if source is None else source
-        values[:, ~mask.numpy()] = 0
+            self.parts.backbone(input_ids=ids, attention_mask=None if whole else mask.long(), use_cache=False)
+        values = room.numpy()
+        for site, source in (below or {}).items():
+            values[sites.index(site)] = source
+        if not whole:
+            values[:, ~mask.numpy()] = 0
         _require_finite(values, sites, self)
         return Trace(self.fingerprint, rows, tuple(batch), sites, values, mask.numpy())
 

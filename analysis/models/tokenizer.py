@@ -4,6 +4,8 @@ import json
 import threading
 from functools import lru_cache
 
+import numpy as np
+
 from analysis.errors import AnalysisError
 from analysis.tokens import Tokens, visible
 
@@ -80,14 +82,14 @@ class Tokenizer:
         pieces = tuple(self.piece(index) for index in ids)
         return tokens.extended(ids, pieces, tuple(index in self._special for index in ids))
 
-    def piece(self, index: int) -> bytes:
+    def piece(self, index: int | np.integer) -> bytes:
         """The bytes one token stands for."""
         index = int(index)  # numpy's integers come from read-outs
         if index not in self._pieces:
             self._pieces[index] = self._read_piece(index)
         return self._pieces[index]
 
-    def label(self, index: int) -> str:
+    def label(self, index: int | np.integer) -> str:
         """One token as shown on screen."""
         return visible(self.piece(index))
 

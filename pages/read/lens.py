@@ -5,51 +5,63 @@ import pandas as pd
 import streamlit as st
 
 from analysis import AnalysisError, Reading, follow
+from analysis.jobs import Job
 from analysis.methods.lens import QUANTITIES, Lens, rising_token
 from components import session
-from components.continuing import draw_continuing
-from components.figures.trajectories import draw_trajectories
-from components.frame import Frame, draw_layer_slider
+from components.figures.trajectories import draw_by_layer, draw_trajectories
+from components.frame import BESIDE, Frame, draw_layer_slider
 from components.lens_grid import lens_grid
 from components.literal import literal, plain
 from components.reading_grid import grid_of
-from components.requests import lens_now, reading_of, trace_of
+from components.requests import again, lens_now, reading_of, trace_of
 from components.take_away import QUESTION, draw_take_away, explanation
-from components.waiting import problem, wait_for
+from components.waiting import draw_last, problem, rerun_once, wait_for
 
 LENSES = {"shortcut": "linear shortcut", "logit": "logit lens"}
-GRID_HEIGHT = 700
+GRID_HEIGHT = 740
 FINAL = -1
 """Stands for "no fixed target" in the list of targets."""
 
 
 def draw(frame: Frame) -> None:
     """The page."""
-    draw_continuing(frame.model, frame.tokens)
+    heading = st.container(gap="xxsmall")
     lens, fitting = lens_now(frame.model, session.view().lens)
-    heading = st.container()
     job = reading_of(frame.model, frame.tokens, lens, _target(frame))
-    if not wait_for(job, key="reading", height=GRID_HEIGHT):
-        return
-    if (sentence := problem(job)) is not None:
-        st.warning(plain(sentence), icon=":material/warning:")
-        st.button("Run again")
-        return
-    reading = job.result()
-    layer = frame.layer if frame.layer is not None else int(reading.settled_at[frame.position])
     with heading:
         st.subheader(QUESTION, anchor=False)
-        st.markdown(_answer(frame, reading))
-    picture, panel = st.columns([2.55, 1], gap="medium")
+        before = _shown_before(frame)
+        ready = wait_for(job, key="reading", height=0 if before else GRID_HEIGHT)
+    if ready and (sentence := problem(job)) is not None:
+        st.warning(plain(sentence), icon=":material/warning:")
+        st.button("Run again", type="primary", on_click=again, args=(job,))
+        return
+    if not ready and before is None:
+        return
+    # while another lens or target is read, the picture of the same text stays
+    reading, lens = (job.result(), lens) if ready else before
+    st.session_state.shown = frame.model.fingerprint, reading, lens
+    layer = frame.layer if frame.layer is not None else int(reading.settled_at[frame.position])
+    if ready:
+        heading.markdown(_answer(frame, reading))
+    picture, panel = st.columns(BESIDE, gap="medium")
     with picture:
         _draw_controls(frame, reading)
-        if fitting is not None:
-            _draw_fitting(fitting)
+        if fitting is not None and (sentence := problem(fitting)) is not None:
+            _draw_unfitted(fitting, sentence)
+        elif fitting is not None:
+            draw_last(lambda: _draw_fitting(fitting))
         _draw_grid(frame, reading, lens, layer)
     with panel:
         draw_layer_slider(frame.model, layer)
         _draw_cursor(frame, reading, lens, layer)
     _draw_details(frame, reading, lens, layer)
+
+
+def _shown_before(frame: Frame) -> tuple[Reading, Lens] | None:
+    """What the page showed last, if it was of this text in this model."""
+    model, reading, lens = st.session_state.get("shown", (None, None, None))
+    return (reading, lens) if model == frame.model.fingerprint and reading.tokens == frame.tokens else None
 
 
 def _target(frame: Frame) -> int | None:
@@ -66,22 +78,33 @@ def _answer(frame: Frame, reading: Reading) -> str:
     after = literal(label(reading.tokens.ids[position]))
     if settled == reading.n_layers:
         return f"After {after} it says {literal(final)} (p {sure:.2f}), decided only at the last layer, {settled}."
-    return f"After {after} it settles on {literal(final)} at layer {settled} of {reading.n_layers} (p {sure:.2f} at the end)."
+    where = f"at layer {settled} of {reading.n_layers}"
+    return f"After {after} it settles on {literal(final)} {where} (p {sure:.2f} at the end)."
 
 
 def _draw_controls(frame: Frame, reading: Reading) -> None:
     view, state = session.view(), st.session_state
     state.lens_choice, state.color_choice = view.lens, view.color
-    lens, color, target = st.columns([1.5, 1.2, 1.2], vertical_alignment="bottom")
-    lens.segmented_control(
-        "Lens",
-        list(LENSES),
-        format_func=LENSES.get,
-        key="lens_choice",
-        required=True,
-        on_change=lambda: session.change(lens=state.lens_choice),
-    )
-    color.selectbox(
+    with st.container(horizontal=True):
+        st.segmented_control(
+            "Lens",
+            list(LENSES),
+            format_func=LENSES.get,
+            key="lens_choice",
+            required=True,
+            on_change=lambda: session.change(lens=state.lens_choice),
+            label_visibility="collapsed",
+            width="content",
+        )
+        _draw_color()
+        _draw_target(frame, reading)
+    if sentence := state.pop("target_problem", None):
+        st.caption(plain(sentence))
+
+
+def _draw_color() -> None:
+    state = st.session_state
+    st.selectbox(
         "Colour",
         list(QUANTITIES),
         format_func=lambda name: (
@@ -90,17 +113,16 @@ def _draw_controls(frame: Frame, reading: Reading) -> None:
             else QUANTITIES[name][0]
         ),
         key="color_choice",
+        label_visibility="collapsed",
         on_change=lambda: session.change(color=state.color_choice),
     )
-    with target:
-        _draw_target(frame, reading)
 
 
 def _draw_target(frame: Frame, reading: Reading) -> None:
     """The followed token: the final prediction, one of the cursor's candidates, or any token typed."""
     view, state, label = session.view(), st.session_state, frame.model.tokenizer.label
     rising = rising_token(reading, frame.position)
-    names = {FINAL: "each final prediction", rising: f"{label(rising)} (rises most here)"}
+    names = {FINAL: "target: final prediction", rising: f"{label(rising)} (rises most here)"}
     for index in reading.top_ids[-1, frame.position].tolist():
         names.setdefault(index, label(index))
     if view.target is not None:
@@ -123,21 +145,16 @@ def _draw_target(frame: Frame, reading: Reading) -> None:
         key="target_choice",
         accept_new_options=True,
         on_change=choose,
-        help="The token whose rank and probability are followed. Type any token; a leading space counts.",
+        label_visibility="collapsed",
+        width=240,
     )
-    if sentence := state.pop("target_problem", None):
-        st.caption(plain(sentence))
 
 
 @st.fragment(run_every=0.5)
-def _draw_fitting(fitting) -> None:
+def _draw_fitting(fitting: Job) -> None:
     """A fit under way: the grid shows the logit lens and changes in place when the fit is done."""
-    if fitting.state == "done":
-        st.rerun()
-    if (sentence := problem(fitting)) is not None:
-        text, button = st.columns([5, 1], vertical_alignment="center")
-        text.caption(plain(f"The linear shortcut is not ready: {sentence} The grid shows the logit lens."))
-        button.button("Fit again", width="stretch")
+    if fitting.state != "running":
+        rerun_once(fitting)
         return
     progress = fitting.progress
     text, button = st.columns([5, 1], vertical_alignment="center")
@@ -145,6 +162,13 @@ def _draw_fitting(fitting) -> None:
         progress.fraction or 0.0, text=f"{progress.message}. Until then the grid shows the logit lens."
     )
     button.button("Cancel", key="cancel fit", on_click=fitting.cancel, width="stretch")
+
+
+def _draw_unfitted(fitting: Job, sentence: str) -> None:
+    """A fit that ended badly: what is shown instead, and how to try again."""
+    text, button = st.columns([5, 1], vertical_alignment="center")
+    text.caption(plain(f"The linear shortcut is not ready: {sentence} The grid shows the logit lens."))
+    button.button("Fit again", on_click=again, args=(fitting,), width="stretch")
 
 
 def _draw_grid(frame: Frame, reading: Reading, lens: Lens, layer: int) -> None:
@@ -184,13 +208,10 @@ def _draw_cursor(frame: Frame, reading: Reading, lens: Lens, layer: int) -> None
         },
         alt=f"The {len(ranking.labels)} most probable tokens at layer {layer}.",
     )
-    settled = int(reading.settled_at[position])
-    left, right = st.columns(2)
-    left.markdown(
-        f"Entropy **{reading.entropy[layer, position]:.2f}** bits  \nResidual norm **{reading.norm[layer, position]:,.0f}**"
-    )
-    right.markdown(
-        f"KL to final **{reading.kl_to_final[layer, position]:.2f}** bits  \nSettles at layer **{settled}**"
+    st.markdown(
+        f"Entropy **{reading.entropy[layer, position]:.2f} bits**, "
+        f"KL to final **{reading.kl_to_final[layer, position]:.2f} bits**, "
+        f"residual norm **{reading.norm[layer, position]:,.0f}**"
     )
     if position == 0 and len(reading.tokens) > 1:
         st.caption(
@@ -227,7 +248,7 @@ def _draw_followed(frame: Frame, reading: Reading, lens: Lens, layer: int) -> No
         format_func=lambda item: model.tokenizer.label(item) if isinstance(item, int) else item,
         key="pins",
         accept_new_options=True,
-        max_selections=6,
+        max_selections=session.MOST_PINNED,
         on_change=pin,
         placeholder="pick or type a token",
     )
@@ -263,25 +284,18 @@ def _draw_quality(lens: Lens) -> None:
             "compared on held-out text."
         )
         return
-    frame = pd.DataFrame(
-        {
-            "layer": [q.layer for q in quality],
-            "shortcut": [q.kl_bits for q in quality],
-            "logit lens": [q.logit_kl_bits for q in quality],
-        }
-    ).set_index("layer")
-    agreement = pd.DataFrame(
-        {
-            "layer": [q.layer for q in quality],
+    left, right = st.columns(2)
+    with left:
+        st.markdown("KL from the lens to the final layer on held-out text: lower is better")
+        kl = {"shortcut": [q.kl_bits for q in quality], "logit lens": [q.logit_kl_bits for q in quality]}
+        draw_by_layer(kl, "bits", key="quality kl", log=True)
+    with right:
+        st.markdown("Share of held-out positions whose top token is the final one")
+        agreement = {
             "shortcut": [q.agreement for q in quality],
             "logit lens": [q.logit_agreement for q in quality],
         }
-    ).set_index("layer")
-    left, right = st.columns(2)
-    left.markdown("KL(final ‖ lens) on held-out text, bits: lower is better")
-    left.line_chart(frame, height=260, x_label="layer", y_label="bits")
-    right.markdown("Share of positions whose top token is the final one")
-    right.line_chart(agreement, height=260, x_label="layer", y_label="share")
+        draw_by_layer(agreement, "share", key="quality agreement")
     st.caption(plain("; ".join(f"{name}: {value}" for name, value in getattr(lens, "settings", ()))))
 
 

@@ -294,7 +294,7 @@ def test_a_kept_shortcut_reads_back_the_same(random_toy, tmp_path, monkeypatch):
     model, _ = random_toy
     monkeypatch.setenv("BATHYSCOPE_HOME", str(tmp_path))
     monkeypatch.setattr(shortcut.corpus, "documents", lambda: sentences(30))
-    first = shortcut.prepared(model)
+    first = shortcut.shortcut(model)
     second = shortcut.load_kept(model)
     assert np.array_equal(first.maps, second.maps)
     assert first.quality == second.quality and first.settings == second.settings
@@ -318,7 +318,7 @@ def test_the_default_model_passes_every_check(default_model):
 
 
 def test_the_shortcut_beats_the_logit_lens_at_every_middle_layer(default_model):
-    quality = shortcut.prepared(default_model).quality
+    quality = shortcut.shortcut(default_model).quality
     middle = quality[5:28]
     assert all(q.kl_bits < q.logit_kl_bits for q in middle)
     assert all(q.agreement > q.logit_agreement for q in middle)
@@ -329,7 +329,7 @@ def test_the_default_model_knows_paris_and_the_shortcut_sees_it_early(default_mo
     trace = default_model.run("The capital of France is")
     paris = default_model.tokenizer.find(" Paris")
     plain = read(default_model, trace)
-    early = read(default_model, trace, shortcut.prepared(default_model))
+    early = read(default_model, trace, shortcut.shortcut(default_model))
     assert plain.top_ids[-1, -1, 0] == early.top_ids[-1, -1, 0] == paris
     assert early.settled_at[-1] < plain.settled_at[-1]
 
