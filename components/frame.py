@@ -123,7 +123,7 @@ def _draw_choices(model: LoadedModel) -> None:
         else "This model defines no chat template.",
         width="content",
     )
-    with st.popover("Examples", icon=":material/lightbulb:"):
+    with st.popover("Examples", icon=":material/lightbulb:", key="examples", on_change="rerun"):
         for number, example in enumerate(EXAMPLES):
             st.button(
                 f"{example.kind}: {plain(example.prompt)}",
@@ -146,6 +146,7 @@ def _take_example(number: int) -> None:
     model = st.session_state.get("model")
     chat = example.chat and model is not None and model.tokenizer.has_template
     st.session_state.prompt_text = example.prompt
+    st.session_state.examples = False
     session.show_text(example.prompt, chat)
 
 

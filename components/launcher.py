@@ -51,6 +51,8 @@ class Console:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
+    # before torch is loaded, here and in the server: threads that wait by spinning starve the browser
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     for name in ("SIGTERM", "SIGHUP"):  # an end from outside and a closed terminal are the same as Ctrl-C
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _interrupt)
@@ -177,8 +179,7 @@ def _command(port: int) -> list[str]:
 def _environment(model: str) -> dict[str, str]:
     chosen = {MODEL_VARIABLE: model} if model else {}
     fixed = {"HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
-    # threads that wait by spinning starve the browser, and each other when two models are open
-    return {"OMP_WAIT_POLICY": "passive", **os.environ, **fixed, **chosen}
+    return {**os.environ, **fixed, **chosen}
 
 
 def _await_health(server: "subprocess.Popen[bytes]", port: int) -> None:

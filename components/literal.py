@@ -10,13 +10,15 @@ def literal(text: str) -> str:
     """
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
-    pad = " " if text.startswith("`") or text.endswith("`") or not text.strip() else ""
+    # one space at both ends is taken away again, unless there is nothing else
+    spaced = text[:1] == text[-1:] == " " and text.strip(" ")
+    pad = " " if text.startswith("`") or text.endswith("`") or spaced else ""
     return f"{fence}{pad}{text}{pad}{fence}" if text else "(nothing)"
 
 
 def plain(sentence: str) -> str:
     """Running text in which no character is markup: Markdown's signs are escaped, line ends are spaces."""
-    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|$~:^])", r"\\\1", " ".join(sentence.split()))
+    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|$~:^&=])", r"\\\1", " ".join(sentence.split()))
 
 
 def for_plotly(text: str) -> str:

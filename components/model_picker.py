@@ -66,7 +66,7 @@ def draw_problem() -> None:
 def draw_picker(model: LoadedModel | None) -> None:
     """The model's name, opening a form for another one."""
     name = model.title if model else "No model"
-    with st.popover(name, icon=":material/neurology:", key="model_popover"):
+    with st.popover(name, icon=":material/neurology:", key="model_popover", on_change="rerun"):
         st.caption(
             "The packaged model needs no network. Anything else is read as safetensors; nothing is executed."
         )
@@ -99,6 +99,7 @@ def draw_picker(model: LoadedModel | None) -> None:
 def _open(source: str, revision: str | None, dtype: str) -> None:
     for name in ("model_problem", "loading_spec", "refused_spec"):
         st.session_state.pop(name, None)
+    st.session_state.model_popover = False
     session.change(spec=ModelSpec(source.strip(), revision, dtype))
 
 

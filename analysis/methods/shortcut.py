@@ -28,7 +28,7 @@ from analysis.tokens import Tokens
 
 SOURCE = "Yom Din, Karidi, Choshen & Geva 2023, 'Jump to Conclusions', arXiv 2303.09435"
 FIT_TOKENS, HELD_OUT_TOKENS = 12_000, 2_000
-MEASURED_POINTS = 256
+MEASURED_POINTS = 128
 """Of the held-out tokens, those whose every layer is read through both lenses."""
 WINDOW = 128
 """Tokens of one training context."""
