@@ -261,6 +261,25 @@ def continue_by(page, count):
     page.get_by_text(f"of {count} tokens").wait_for()
 
 
+def test_any_token_typed_is_followed_or_pinned_and_nonsense_is_answered_in_words(visit):
+    page = visit(**TOY)
+    target = page.get_by_role("combobox", name="Target")
+    target.fill("q")
+    target.press("Enter")
+    page.wait_for_function("location.search.includes('target=')")
+    rest(page)
+    target.fill("two words")
+    target.press("Enter")
+    page.get_by_text("is not one token of this model").wait_for()
+    pins = page.get_by_role("combobox", name="Pin tokens")
+    pins.fill("w")
+    pins.press("Enter")
+    page.wait_for_function("location.search.includes('pinned=')")
+    rest(page)
+    other = visit(url=page.url)
+    assert asked(other) == asked(page) and {"target", "pinned"} <= asked(page).keys()
+
+
 def test_two_people_look_at_different_models_and_texts_side_by_side(visit):
     one = visit(**TOY)
     other = visit(**TOY | {"model": "toy:planted", "prompt": "another text"})

@@ -138,8 +138,10 @@ def test_the_picture_stays_while_another_target_is_read(monkeypatch):
     app = settled(visit())
     shown = app.session_state["grid_reading"]
     monkeypatch.setattr("components.requests.read", endless)
-    app.selectbox(key="target_choice").set_value("q")
+    followed = app.selectbox(key="target_choice")
+    followed.set_value(followed.options[2])
     once(app)
+    assert view(app).target is not None
     assert app.session_state["polling"] and app.session_state["grid_reading"] is shown
     assert app.slider(key="layer_slider")
     monkeypatch.setattr("components.requests.read", read)
@@ -194,14 +196,6 @@ def test_a_fit_that_fails_says_so_and_can_be_tried_again(monkeypatch):
     button(app, "Fit again").click()
     settled(app)
     assert any("not ready" in each.value for each in app.caption)
-
-
-def test_nonsense_typed_as_a_target_or_pin_is_answered_in_words():
-    app = settled(visit())
-    app.selectbox(key="target_choice").set_value("two words")
-    settled(app)
-    assert view(app).target is None
-    assert any("is not one token" in each.value for each in app.caption)
 
 
 def test_two_sessions_do_not_share_a_view():
