@@ -47,7 +47,7 @@ def draw_continuing(model: LoadedModel, tokens: Tokens) -> None:
     if is_continuing():
         draw_last(_draw_running)
         return
-    with st.container(horizontal=True, vertical_alignment="bottom", key="continue_controls"):
+    with st.container(horizontal=True, gap="xsmall", key="continue_controls"):
         st.button(
             "Continue",
             icon=":material/play_arrow:",
@@ -71,7 +71,6 @@ def draw_continuing(model: LoadedModel, tokens: Tokens) -> None:
         if session.view().generated:
             st.button(
                 "Back",
-                icon=":material/undo:",
                 help="Back to the prompt alone.",
                 on_click=lambda: session.change(generated=(), position=None, layer=None),
             )

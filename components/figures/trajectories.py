@@ -34,7 +34,7 @@ def trajectories(curve: LayerCurve, layer: int) -> go.Figure:
     return figure
 
 
-def _lines(named: Iterable[tuple[str, Sequence[float]]], shown: str) -> go.Figure:
+def _lines(named: Iterable[tuple[str, Sequence[float | None]]], shown: str) -> go.Figure:
     figure, colors = go.Figure(), _colors()
     for i, (label, values) in enumerate(named):
         name = for_plotly(label)
@@ -57,7 +57,8 @@ def _colors() -> list[str]:
 
 def draw_by_layer(named: Mapping[str, Sequence[float]], unit: str, key: str, log: bool = False) -> None:
     """Plain lines over layers; on a logarithmic axis zeros are left out."""
-    figure = _lines(named.items(), "%{y:.3g}")
+    drawn = {name: [value or None for value in values] if log else values for name, values in named.items()}
+    figure = _lines(drawn.items(), "%{y:.3g}")
     figure.update_layout(
         height=280,
         margin={"l": 8, "r": 8, "t": 8, "b": 70},

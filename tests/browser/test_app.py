@@ -1,6 +1,5 @@
 """The whole app in a real browser, as `streamlit run` serves it."""
 
-import json
 import os
 import subprocess
 import sys
@@ -272,7 +271,9 @@ def test_any_token_typed_is_followed_or_pinned_and_nonsense_is_answered_in_words
     target.press("Enter")
     page.get_by_text("is not one token of this model").wait_for()
     pins = page.get_by_role("combobox", name="Pin tokens")
+    pins.click()
     pins.fill("w")
+    page.get_by_text("Add: w").wait_for()
     pins.press("Enter")
     page.wait_for_function("location.search.includes('pinned=')")
     rest(page)
@@ -388,4 +389,4 @@ def test_the_server_had_nothing_to_complain_about(visit, log, server):
     written = log.read_text()
     for sign in ("Traceback", "was created with a default value", "Warning:", "deprecat"):
         assert sign not in written, written[-3000:]
-    assert json.loads(json.dumps(written))  # something was written at all: the server said where it is
+    assert "URL" in written  # it does write: where it is, at least
