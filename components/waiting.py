@@ -1,7 +1,7 @@
 """Waiting for a job: what is being done, how far it is, and how to stop it.
 
-What polls is drawn in its place, but after everything else of a run: a tick that reaches a script still
-running cuts it short and starts it again, with the button that was just clicked clicked once more.
+What polls is drawn in its place, but after everything else of a run, so that its first tick finds a page that
+is whole.
 """
 
 import logging
