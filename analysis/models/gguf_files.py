@@ -227,6 +227,7 @@ def read(path: Path, dtype: Any, title: str, report: Report = silent) -> tuple[A
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
+    from analysis.models.gguf_once import parsed_once
     from analysis.models.loading_bars import reported
 
     message = f"Reading {title} from GGUF (first time only)"
@@ -234,7 +235,7 @@ def read(path: Path, dtype: Any, title: str, report: Report = silent) -> tuple[A
     plain = GgufConfig(dequantize=True)  # some architectures would else stay packed in memory
     report(message)
     try:
-        with reported(report, message):
+        with reported(report, message), parsed_once():
             model = AutoModelForCausalLM.from_pretrained(
                 path.parent, dtype=dtype, quantization_config=plain, **where
             )
