@@ -13,7 +13,19 @@ from importlib import import_module
 
 _WHERE = {
     "analysis.activations": ("Row", "Trace"),
-    "analysis.edits": ("BASE", "EDITS", "Ablate", "Edit", "Replace", "Site", "Steer", "Variant"),
+    "analysis.edits": (
+        "BASE",
+        "EDITS",
+        "Ablate",
+        "Edit",
+        "Reflect",
+        "Replace",
+        "SetComponent",
+        "Site",
+        "Steer",
+        "Variant",
+    ),
+    "analysis.directions": ("Direction", "Probe", "Separation"),
     "analysis.errors": ("AnalysisError", "Cancelled"),
     "analysis.methods": ("LENSES",),
     "analysis.methods.lens": ("Lens", "LogitLens", "Reading", "follow", "read"),
@@ -22,6 +34,7 @@ _WHERE = {
     "analysis.models.loaded": ("LoadedModel",),
     "analysis.models.opening": ("load", "wrap"),
     "analysis.models.spec": ("ModelSpec",),
+    "analysis.recipes": ("Dose", "Recipe"),
     "analysis.results": ("Bounds", "LayerByPosition", "LayerCurve", "Provenance", "TokenRanking"),
     "analysis.tokens": ("Tokens",),
 }

@@ -94,6 +94,21 @@ class Steer:
         return (x.float() + push).to(x.dtype)
 
 
+def _unit(values: np.ndarray, name: str) -> np.ndarray:
+    """A checked vector of positive length, as given: only its line counts."""
+    values = _vector(values, name)
+    if not np.linalg.norm(values) > 0:
+        raise AnalysisError(f"{name} needs a direction of positive length; given the zero vector.")
+    return values
+
+
+def _component(x: Tensor, direction: np.ndarray) -> tuple[Tensor, Tensor, Tensor]:
+    """The states in float32, the direction at unit length, and how much of it each state holds, as a column."""
+    vector = torch.from_numpy(direction.copy()).to(x.device)
+    unit, wide = vector / vector.norm(), x.float()
+    return wide, unit, (wide @ unit)[:, None]
+
+
 @dataclass(frozen=True, eq=False)
 class Ablate:
     """Project a direction out: x - (x . v) v with v the direction at unit length.
@@ -108,16 +123,60 @@ class Ablate:
     label: ClassVar[str] = "project a direction out"
 
     def __post_init__(self):
-        object.__setattr__(self, "direction", _vector(self.direction, "Ablate"))
-        if not np.linalg.norm(self.direction) > 0:
-            raise AnalysisError("Ablate needs a direction of positive length; given the zero vector.")
+        object.__setattr__(self, "direction", _unit(self.direction, "Ablate"))
 
     def apply(self, x, at):
         """Return x without its component along the direction."""
-        direction = torch.from_numpy(self.direction.copy()).to(x.device)
-        unit = direction / direction.norm()
-        wide = x.float()
-        return (wide - (wide @ unit)[:, None] * unit).to(x.dtype)
+        wide, unit, held = _component(x, self.direction)
+        return (wide - held * unit).to(x.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class Reflect:
+    """Turn a direction's component round: x - 2 (x . v) v with v the direction at unit length.
+
+    Source: Householder 1958 (elementary reflections).
+    Misleads when: the component's zero is not where the concept is absent; the reflection goes through the origin.
+    """
+
+    site: Site
+    direction: Float32[np.ndarray, " d_model"]
+    positions: Positions = "all"
+    label: ClassVar[str] = "reflect a direction"
+
+    def __post_init__(self):
+        object.__setattr__(self, "direction", _unit(self.direction, "Reflect"))
+
+    def apply(self, x, at):
+        """Return x mirrored in the plane that the direction stands on."""
+        wide, unit, held = _component(x, self.direction)
+        return (wide - 2 * held * unit).to(x.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class SetComponent:
+    """Give every state the same component along a direction: x + (value - x . v) v, v at unit length.
+
+    Source: the affine form of directional ablation; Marshall et al. 2024, arXiv 2411.09003.
+    Misleads when: tokens differ in this component for good reasons; all of them are made alike.
+    """
+
+    site: Site
+    direction: Float32[np.ndarray, " d_model"]
+    value: float = 0.0
+    """In the units of the residual stream; 0 is `Ablate`."""
+    positions: Positions = "all"
+    label: ClassVar[str] = "set a direction's component"
+
+    def __post_init__(self):
+        object.__setattr__(self, "direction", _unit(self.direction, "SetComponent"))
+        if not np.isfinite(self.value):
+            raise AnalysisError(f"SetComponent needs a finite value; given {self.value}.")
+
+    def apply(self, x, at):
+        """Return x with the component set."""
+        wide, unit, held = _component(x, self.direction)
+        return (wide + (self.value - held) * unit).to(x.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +210,7 @@ class Replace:
         return torch.from_numpy(self.values[order]).to(x)
 
 
-EDITS = (Steer, Ablate, Replace)
+EDITS = (Steer, Ablate, Reflect, SetComponent, Replace)
 """Every edit there is."""
 
 

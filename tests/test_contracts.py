@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.edits import BASE, EDITS, Ablate, Edit, Replace, Site, Steer, Variant
+from analysis.edits import BASE, EDITS, Ablate, Edit, Reflect, Replace, SetComponent, Site, Steer, Variant
 from analysis.fingerprint import fingerprint
 from analysis.models.layouts import LAYOUTS
 
@@ -23,6 +23,8 @@ def vector(seed=0) -> np.ndarray:
 EXAMPLES = {
     Steer: lambda site, positions: Steer(site, vector(), 2.0, positions),
     Ablate: lambda site, positions: Ablate(site, vector(), positions),
+    Reflect: lambda site, positions: Reflect(site, vector(), positions),
+    SetComponent: lambda site, positions: SetComponent(site, vector(), 1.5, positions),
     Replace: lambda site, positions: Replace(site, np.stack([vector(p) for p in positions]), positions),
 }
 """One edit of every kind that changes whatever it touches, at the given positions."""

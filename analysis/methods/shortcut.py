@@ -24,18 +24,15 @@ from analysis.models import checkpoint, sources
 from analysis.models.loaded import LoadedModel, identity
 from analysis.models.opening import load
 from analysis.models.spec import ModelSpec
+from analysis.samples import OUTLIER, WINDOW, batches, usual_states, windows
 from analysis.tokens import Tokens
 
 SOURCE = "Yom Din, Karidi, Choshen & Geva 2023, 'Jump to Conclusions', arXiv 2303.09435"
 FIT_TOKENS, HELD_OUT_TOKENS = 12_000, 2_000
 MEASURED_POINTS = 128
 """Of the held-out tokens, those whose every layer is read through both lenses."""
-WINDOW = 128
-"""Tokens of one training context."""
 RIDGE = 1e-6
 """Share of the mean eigenvalue added to the diagonal; far below noise, it only keeps the solution finite."""
-OUTLIER = 8.0
-"""States with a norm above this multiple of their layer's median are left out: one attention sink decides a fit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +105,7 @@ def fit(
     Raises:
         AnalysisError: the texts hold too few tokens for this model's width.
     """
-    windows = _windows(model, texts)
-    training, held_out = _split(windows, fit_tokens, held_out_tokens)
+    training, held_out = _split(windows(model, texts), fit_tokens, held_out_tokens)
     rows = sum(len(window) - 1 for window in training)
     if rows < model.d_model:
         raise AnalysisError(
@@ -174,17 +170,6 @@ def _place(model: str) -> Path:
     return store.folder("shortcut", fingerprint(model, corpus.documents(), recipe)) / "maps.safetensors"
 
 
-def _windows(model: LoadedModel, texts: tuple[str, ...]) -> list[list[Tokens]]:
-    """Contexts of at most `WINDOW` tokens of every document."""
-    length = min(WINDOW, model.context or WINDOW)
-    return [_cut(model, model.tokenize(text).ids, length) for text in texts]
-
-
-def _cut(model: LoadedModel, ids: tuple[int, ...], length: int) -> list[Tokens]:
-    pieces = [ids[start : start + length] for start in range(0, len(ids), length)]
-    return [model.tokenizer.tokens(piece, prompt_length=len(piece)) for piece in pieces if len(piece) > 8]
-
-
 def _split(
     documents: list[list[Tokens]], fit_tokens: int, held_out_tokens: int
 ) -> tuple[list[Tokens], list[Tokens]]:
@@ -205,28 +190,14 @@ def _take(documents: list[list[Tokens]], tokens: int) -> list[list[Tokens]]:
     return taken
 
 
-def _batches(windows: list[Tokens], size: int = 8) -> list[list[Tokens]]:
-    by_length = sorted(windows, key=len, reverse=True)
-    return [by_length[start : start + size] for start in range(0, len(by_length), size)]
-
-
-def _states(model: LoadedModel, batch: list[Tokens]) -> Float32[np.ndarray, "layer point d_model"]:
-    """States of a batch without first tokens, padding and outliers of norm."""
-    trace = model.run(batch)
-    states = trace.values[:, :, 1:][:, trace.mask[:, 1:]]
-    norms = np.linalg.norm(states, axis=-1)
-    usual = (norms <= OUTLIER * np.median(norms, axis=1, keepdims=True)).all(0)
-    return states[:, usual]
-
-
-def _normal_equations(model: LoadedModel, windows: list[Tokens], report: Report):
+def _normal_equations(model: LoadedModel, contexts: list[Tokens], report: Report):
     """Sums of X'X and X'Y over all points, for layers 0 to L - 1, with Y the last layer."""
     width = model.d_model
     sums = torch.zeros(model.n_layers, width, 2 * width, dtype=torch.float64)
-    total, done = sum(map(len, windows)), 0
-    for batch in _batches(windows):
+    total, done = sum(map(len, contexts)), 0
+    for batch in batches(contexts):
         report("Fitting the linear shortcut: reading text", done, total)
-        states = torch.from_numpy(_states(model, batch))
+        states = torch.from_numpy(usual_states(model, batch))
         both = torch.empty(
             states.shape[1], 2 * width, dtype=torch.float64
         )  # X and Y side by side: one product
@@ -253,10 +224,10 @@ def _solve(
 
 
 def _measure(
-    model: LoadedModel, fitted: LinearShortcut, windows: list[Tokens], report: Report
+    model: LoadedModel, fitted: LinearShortcut, contexts: list[Tokens], report: Report
 ) -> tuple[Quality, ...]:
     """Held-out KL and agreement of both lenses, at points spread evenly over the held-out text."""
-    states = np.concatenate([_states(model, batch) for batch in _batches(windows)], axis=1)
+    states = np.concatenate([usual_states(model, batch) for batch in batches(contexts)], axis=1)
     points = np.linspace(0, states.shape[1] - 1, min(MEASURED_POINTS, states.shape[1])).astype(int)
     columns = []
     for name, lens in (("shortcut", fitted), ("logit lens", lenses.LogitLens())):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import AnalysisError, LogitLens, Replace, Site, Steer, Variant, follow, read
+from analysis import AnalysisError, LogitLens, Replace, Site, Steer, Variant, follow, read, samples
 from analysis.methods import LENSES, lens, shortcut
 from analysis.models import opening, toy
 from analysis.numerics import Distribution, divergence, largest
@@ -231,8 +231,10 @@ def test_the_shortcut_equals_a_float64_least_squares_solution(random_toy, monkey
     monkeypatch.setattr(shortcut, "RIDGE", 0.0)
     texts = sentences(24)
     maps = shortcut.fit(model, texts, fit_tokens=1500, held_out_tokens=400).maps
-    training, _ = shortcut._split(shortcut._windows(model, texts), 1500, 400)
-    states = np.concatenate([shortcut._states(model, batch) for batch in shortcut._batches(training)], axis=1)
+    training, _ = shortcut._split(samples.windows(model, texts), 1500, 400)
+    states = np.concatenate(
+        [samples.usual_states(model, batch) for batch in samples.batches(training)], axis=1
+    )
     states = states.astype(np.float64)
     for layer in range(model.n_layers):
         want = np.linalg.lstsq(states[layer], states[-1], rcond=None)[0]
@@ -277,7 +279,7 @@ def test_a_shortcut_belongs_to_one_model(fitted):
 
 def test_held_out_documents_are_not_fitted_on(random_toy):
     model, _ = random_toy
-    documents = shortcut._windows(model, sentences(24))
+    documents = samples.windows(model, sentences(24))
     training, held_out = shortcut._split(documents, 10**9, 400)
     belongs = {id(window): number for number, document in enumerate(documents) for window in document}
     assert not {belongs[id(w)] for w in training} & {belongs[id(w)] for w in held_out}

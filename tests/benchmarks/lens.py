@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from analysis import LogitLens, read
+from analysis import LogitLens, read, samples
 from analysis.data import corpus
 from analysis.methods import shortcut
 from tests.benchmarks.measure import Quantity, extra_bytes, ratio, seconds
@@ -29,9 +29,9 @@ def fitting() -> Iterator[Quantity]:
     """For information: a fit runs once per model revision, and most of it is running the text."""
     texts = corpus.documents()
     training, held_out = shortcut._split(
-        shortcut._windows(model(), texts), shortcut.FIT_TOKENS, shortcut.HELD_OUT_TOKENS
+        samples.windows(model(), texts), shortcut.FIT_TOKENS, shortcut.HELD_OUT_TOKENS
     )
-    batches = shortcut._batches(training) + shortcut._batches(held_out)
+    batches = samples.batches(training) + samples.batches(held_out)
 
     def capture() -> None:
         for batch in batches:

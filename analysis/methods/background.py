@@ -1,0 +1,126 @@
+"""What is usual in a model: residual norms by layer, states to draw controls from, and the controls themselves.
+
+A strength means something as a fraction of the usual norm, and an effect means something beside random
+directions of the same length at the same place.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float32
+
+from analysis import samples
+from analysis.data import corpus
+from analysis.errors import AnalysisError
+from analysis.jobs import Report, silent
+from analysis.models.loaded import LoadedModel
+from analysis.recipes import Dose, Recipe
+
+POINTS = 512
+"""States kept; enough that a direction drawn from them follows the covariance's large axes."""
+CONTEXTS, LENGTH = 16, 64
+
+KINDS = {
+    "isotropic": "any direction equally likely",
+    "covariance": "directions along which the activations themselves vary",
+}
+"""How random directions are drawn, by id."""
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """Ordinary states of one model while it reads the shipped text."""
+
+    weights: str
+    """Fingerprint of the model."""
+    norms: Float32[np.ndarray, " layer"]
+    """Median residual norm at layers 0 to L; first tokens and other attention sinks are left out."""
+    centred: Float32[np.ndarray, "layer point d_model"]
+    """States minus their layer's mean."""
+
+    def __post_init__(self):
+        self.norms.flags.writeable = False
+        self.centred.flags.writeable = False
+
+
+def background(model: LoadedModel, report: Report = silent) -> Background:
+    """Read a part of the shipped text and keep what is usual in it.
+
+    Returns:
+        Norms and centred states of `POINTS` tokens, spread evenly over 16 documents.
+    """
+    contexts = [own[0] for own in samples.windows(model, corpus.documents()[:CONTEXTS], LENGTH) if own]
+    parts, done = [], 0
+    for batch in samples.batches(contexts):
+        report("Measuring usual norms", done, len(contexts))
+        parts.append(samples.usual_states(model, batch))
+        done += len(batch)
+    states = np.concatenate(parts, axis=1)
+    chosen = np.linspace(0, states.shape[1] - 1, min(POINTS, states.shape[1])).astype(int)
+    kept = states[:, chosen]
+    norms = np.median(np.linalg.norm(states, axis=-1), axis=1).astype(np.float32)
+    return Background(model.fingerprint, norms, kept - kept.mean(1, keepdims=True))
+
+
+def null_recipe(recipe: Recipe, usual: Background, kind: str, seed: int) -> Recipe:
+    """The same recipe with random directions: same sites, strengths and operations.
+
+    All vectors of a recipe are turned together, so that one direction used at several layers stays one
+    direction, and two that are alike stay alike. `isotropic` keeps all angles between them exactly;
+    `covariance` draws the new axes from the covariance of the activations at the lowest layer touched, and
+    keeps angles only about.
+
+    Args:
+        recipe: what to imitate.
+        usual: states of the same model.
+        kind: one of `KINDS`.
+        seed: the same seed gives the same directions.
+
+    Source: random norm-matched directions as the baseline of steering, e.g. Arditi et al. 2024, arXiv 2406.11717.
+    Misleads when: few are drawn; a band of 4 says little about effects near its edge.
+    """
+    if kind not in KINDS:
+        raise AnalysisError(f"{kind!r} is no kind of random direction; there are {', '.join(KINDS)}.")
+    places = [(number, layer) for number, dose in enumerate(recipe.doses) for layer in dose.range]
+    if not places:
+        return replace(recipe, name=f"random {seed + 1}")
+    vectors = np.stack([recipe.doses[number].direction.unit(layer) for number, layer in places])
+    turned = _turned(vectors, usual.centred[recipe.lowest], kind, np.random.default_rng(seed))
+    doses = []
+    for number, dose in enumerate(recipe.doses):
+        own = [i for i, (whose, _) in enumerate(places) if whose == number]
+        doses.append(replace(dose, direction=_randomised(dose, turned[own], kind, seed)))
+    return Recipe(f"random {seed + 1}", tuple(doses))
+
+
+def _turned(
+    vectors: Float32[np.ndarray, "vector d_model"],
+    states: Float32[np.ndarray, "point d_model"],
+    kind: str,
+    random: np.random.Generator,
+) -> Float32[np.ndarray, "vector d_model"]:
+    """Unit vectors in new axes: their coordinates stay, the axes they stand for are drawn."""
+    left, size, _ = np.linalg.svd(vectors.astype(np.float64), full_matrices=False)
+    rank = int((size > 1e-6 * size[0]).sum())
+    drawn = random.normal(size=(rank, vectors.shape[1] if kind == "isotropic" else len(states)))
+    axes = drawn if kind == "isotropic" else drawn @ states
+    if kind == "isotropic":
+        axes = np.linalg.qr(axes.T)[0].T
+    else:
+        axes = axes / np.linalg.norm(axes, axis=1, keepdims=True)
+    turned = (left[:, :rank] * size[:rank]) @ axes
+    return (turned / np.linalg.norm(turned, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _randomised(dose: Dose, values: np.ndarray, kind: str, seed: int):
+    return replace(
+        dose.direction,
+        name=f"random {seed + 1}",
+        layers=tuple(dose.range),
+        layer=dose.layers[0],
+        values=values,
+        how=f"A random direction ({KINDS[kind]}; seed {seed}) in place of {dose.direction.name!r}.",
+        why="It imitates another direction.",
+        separation=(),
+        probe=None,
+    )

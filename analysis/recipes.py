@@ -1,0 +1,98 @@
+"""Recipes: several directions with their settings, as one change that can be kept, shared and compared."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32
+
+from analysis.directions import Direction
+from analysis.edits import Ablate, Edit, Positions, Reflect, SetComponent, Site, Steer
+from analysis.errors import AnalysisError
+from analysis.models.loaded import LoadedModel
+
+OPERATIONS = {
+    "add": "add it",
+    "project": "project it out",
+    "reflect": "reflect it",
+    "set": "set its component",
+}
+"""What a dose does with its direction, by id, as a verb for the person."""
+STRONGEST = 10.0
+"""A push ten times as long as the state itself leaves nothing of it; more is a slip of the keyboard."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dose:
+    """One direction and how it is used."""
+
+    direction: Direction
+    strength: float
+    """Fraction of the usual residual norm at the layer: what is added in all layers together, or, for `set`, the
+    component every layer gets. `project` and `reflect` do not use it."""
+    layers: tuple[int, int]
+    """First and last layer, both included."""
+    operation: str = "add"
+    """One of `OPERATIONS`."""
+    positions: Positions = "all"
+
+    def __post_init__(self):
+        if self.operation not in OPERATIONS:
+            raise AnalysisError(f"{self.operation!r} is no operation; there are {', '.join(OPERATIONS)}.")
+        if not abs(self.strength) <= STRONGEST:  # also refuses NaN
+            raise AnalysisError(
+                f"A strength of {self.strength:g} was given. It is a fraction of the residual norm, from "
+                f"-{STRONGEST:g} to {STRONGEST:g}; text usually breaks before 1."
+            )
+        first, last = self.layers
+        if not 0 <= first <= last:
+            raise AnalysisError(
+                f"Layers {first} to {last} are no range; give the lower layer first, from 0 on."
+            )
+        for layer in range(first, last + 1):
+            self.direction.at(layer)
+
+    @property
+    def range(self) -> range:
+        """The layers it acts at."""
+        return range(self.layers[0], self.layers[1] + 1)
+
+    def edits(self, norms: Float32[np.ndarray, " layer"]) -> tuple[Edit, ...]:
+        """The edits, one per layer, given the usual residual norm at layers 0 to L."""
+        return tuple(self._edit(layer, float(norms[layer])) for layer in self.range)
+
+    def _edit(self, layer: int, norm: float) -> Edit:
+        site, vector = Site(layer, self.direction.stream), self.direction.unit(layer)
+        if self.operation == "add":
+            # split evenly: the same push at every layer of a range would be as many times as strong
+            return Steer(site, vector, self.strength * norm / len(self.range), self.positions)
+        if self.operation == "project":
+            return Ablate(site, vector, self.positions)
+        if self.operation == "reflect":
+            return Reflect(site, vector, self.positions)
+        return SetComponent(site, vector, self.strength * norm, self.positions)
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """A named list of doses, applied in their order."""
+
+    name: str
+    doses: tuple[Dose, ...]
+
+    def edits(self, norms: Float32[np.ndarray, " layer"]) -> tuple[Edit, ...]:
+        """Everything it changes, given the usual residual norm at layers 0 to L."""
+        return tuple(edit for dose in self.doses for edit in dose.edits(norms))
+
+    def require_fit(self, model: LoadedModel) -> None:
+        """Refuse a model one of the directions does not belong to.
+
+        Raises:
+            AnalysisError: which direction, and why.
+        """
+        for dose in self.doses:
+            dose.direction.require_fit(model)
+
+    @property
+    def lowest(self) -> int:
+        """The lowest layer it touches."""
+        return min((dose.layers[0] for dose in self.doses), default=0)
