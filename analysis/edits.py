@@ -135,7 +135,7 @@ class Ablate:
 class Reflect:
     """Turn a direction's component round: x - 2 (x . v) v with v the direction at unit length.
 
-    Source: Householder 1958 (elementary reflections).
+    Source: Ravfogel et al. 2021, arXiv 2105.06965 (AlterRep turns a representation to a boundary's other side).
     Misleads when: the component's zero is not where the concept is absent; the reflection goes through the origin.
     """
 

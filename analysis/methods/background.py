@@ -102,14 +102,17 @@ def _turned(
     """Unit vectors in new axes: their coordinates stay, the axes they stand for are drawn."""
     left, size, _ = np.linalg.svd(vectors.astype(np.float64), full_matrices=False)
     rank = int((size > 1e-6 * size[0]).sum())
-    drawn = random.normal(size=(rank, vectors.shape[1] if kind == "isotropic" else len(states)))
-    axes = drawn if kind == "isotropic" else drawn @ states
-    if kind == "isotropic":
-        axes = np.linalg.qr(axes.T)[0].T
-    else:
-        axes = axes / np.linalg.norm(axes, axis=1, keepdims=True)
+    axes = _axes(rank, states, kind, random)
     turned = (left[:, :rank] * size[:rank]) @ axes
     return (turned / np.linalg.norm(turned, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _axes(rank: int, states: np.ndarray, kind: str, random: np.random.Generator) -> np.ndarray:
+    """(rank, d_model) new axes of unit length; orthogonal to one another where they are isotropic."""
+    if kind == "isotropic":
+        return np.linalg.qr(random.normal(size=(states.shape[1], rank)))[0].T
+    drawn = random.normal(size=(rank, len(states))) @ states
+    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 
 
 def _randomised(dose: Dose, values: np.ndarray, kind: str, seed: int):
