@@ -5,7 +5,10 @@ import streamlit as st
 from components import session, waiting
 from components.frame import draw_frame
 
-PAGES = (st.Page("pages/read/lens.py", title="Read", icon=":material/grid_on:", default=True),)
+PAGES = (
+    st.Page("pages/read/lens.py", title="Read", icon=":material/grid_on:", default=True),
+    st.Page("pages/change/steer.py", title="Steer", icon=":material/explore:"),
+)
 
 st.set_page_config(page_title="Bathyscope", page_icon=":material/water:", layout="wide")
 waiting.begin_run()

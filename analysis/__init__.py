@@ -35,7 +35,15 @@ _WHERE = {
     "analysis.models.opening": ("load", "wrap"),
     "analysis.models.spec": ("ModelSpec",),
     "analysis.recipes": ("Dose", "Recipe"),
-    "analysis.results": ("Bounds", "LayerByPosition", "LayerCurve", "Provenance", "TokenRanking"),
+    "analysis.sides": ("Sides",),
+    "analysis.results": (
+        "AgainstNull",
+        "Bounds",
+        "LayerByPosition",
+        "LayerCurve",
+        "Provenance",
+        "TokenRanking",
+    ),
     "analysis.tokens": ("Tokens",),
 }
 """The public names, by the module that holds them."""

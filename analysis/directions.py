@@ -151,7 +151,7 @@ def span(layers: tuple[int, ...]) -> str:
 
 
 def _usable(vector: np.ndarray) -> bool:
-    return bool(np.isfinite(vector).all() and vector.any())
+    return 0 < float(np.linalg.norm(vector)) < np.inf  # also False where a number is not finite
 
 
 def _frozen(values: np.ndarray) -> np.ndarray:

@@ -109,6 +109,42 @@ class LayerCurve:
 
 
 @dataclass(frozen=True, eq=False)
+class AgainstNull:
+    """One number of an edited run at several places, beside the same number of its random controls."""
+
+    title: str
+    unit: str
+    bounds: Bounds
+    provenance: Provenance
+    axis: str
+    """What the places are: `layer`, `token`, `strength`."""
+    labels: tuple[str, ...]
+    """One name per place."""
+    values: Float32[np.ndarray, " place"]
+    """Of the edited run; NaN where it is not defined."""
+    nulls: Float32[np.ndarray, "null place"]
+    """Of each random control."""
+
+    def __post_init__(self):
+        _require_labels(len(self.values), self.labels, self.title)
+        for values in (self.values, self.nulls):
+            self.bounds.require(values, self.title)
+            values.flags.writeable = False
+
+    @property
+    def band(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest control at every place; NaN where no control is defined."""
+        # fmin and fmax prefer a number to NaN, and start from NaN where there is nothing
+        return np.fmin.reduce(self.nulls, initial=np.nan), np.fmax.reduce(self.nulls, initial=np.nan)
+
+    @property
+    def outside(self) -> np.ndarray:
+        """(place,) True where the edited run lies outside all of its controls."""
+        low, high = self.band
+        return (self.values < low) | (self.values > high)
+
+
+@dataclass(frozen=True, eq=False)
 class TokenRanking:
     """The most probable tokens at one place, in order."""
 

@@ -1,9 +1,12 @@
 """From a reading to what the grid draws."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from analysis import LoadedModel, Reading, Tokens
 from analysis.fingerprint import fingerprint
+from analysis.methods.effect import change
 from analysis.methods.lens import QUANTITIES
 from components.grid_data import ColorScale, GridData, GridToken
 
@@ -51,6 +54,24 @@ def grid_of(model: LoadedModel, reading: Reading, color: str, lens_id: str) -> G
     )
 
 
+def change_grid(model: LoadedModel, before: Reading, after: Reading, lens_id: str) -> GridData:
+    """The edited run's words, coloured by how much surer or less sure of the base's own prediction they are."""
+    shift = change("Change", before.quantity("surprise"), after.quantity("surprise"))
+    gained = -shift.values
+    reach = max(1.0, float(np.quantile(np.abs(gained), 0.98)))
+    whole = grid_of(model, after, "probability", lens_id)
+    return replace(
+        whole,
+        fingerprint=fingerprint(whole.fingerprint, "change", before.targets, gained),
+        title="Change by layer and token",
+        unit="bits",
+        alt=f"Change of the base prediction's log-probability, from {gained.min():.1f} to {gained.max():.1f} bits.",
+        value=gained,
+        value_label="log-probability of the base's prediction, edited minus base (bits)",
+        scale=ColorScale("diverging", -reach, reach),
+    )
+
+
 def _target_label(model: LoadedModel, reading: Reading) -> str:
     if len(set(reading.targets.tolist())) == 1:
         return model.tokenizer.label(reading.targets[0])
@@ -65,6 +86,7 @@ def _value_label(color: str, target: str) -> str:
         "entropy": "entropy (bits)",
         "kl": "KL to the final layer (bits)",
         "agreement": "agrees with the final prediction",
+        "surprise": f"surprise at {target} (bits)",
     }[color]
 
 
@@ -77,6 +99,10 @@ def _scale(color: str, reading: Reading) -> ColorScale:
         return ColorScale("sequential", 0, float(np.log2(reading.vocabulary)), reverse=True)
     if color == "kl":
         return ColorScale("sequential", 0, max(1.0, float(reading.kl_to_final.max())), reverse=True)
+    if color == "surprise":
+        return ColorScale(
+            "sequential", 0, max(1.0, float(reading.quantity(color).values.max())), reverse=True
+        )
     return ColorScale("binary", 0, 1)
 
 

@@ -31,7 +31,7 @@ def reading_of(model: LoadedModel, tokens: Tokens, lens: Lens, target: int | Non
         return read(model, trace, lens, target=target, report=report)
 
     key = _reading_key(model, tokens, lens, target)
-    return _held(key, lambda: results().ask(key, "Reading layers", work))
+    return held(key, "Reading layers", work)
 
 
 def _reading_key(model: LoadedModel, tokens: Tokens, lens: Lens, target: int | None) -> str:
@@ -45,6 +45,11 @@ def shortcut_of(model: LoadedModel) -> Job[LinearShortcut]:
     return _held(
         key, lambda: results().ask(key, title, lambda report: shortcut(model, report), abandon=False)
     )
+
+
+def held(key: str, title: str, work: Callable[[Report], object]) -> Job:
+    """The shared job of a request, as `_held` remembers it."""
+    return _held(key, lambda: results().ask(key, title, work))
 
 
 def _held(key: str, ask: Callable[[], Job]) -> Job:

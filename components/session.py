@@ -15,6 +15,8 @@ import streamlit as st
 from analysis import LoadedModel, ModelSpec
 from analysis.data.examples import EXAMPLES
 from analysis.methods.lens import QUANTITIES
+from components import recipe_link
+from components.recipe_link import DoseView
 
 LONGEST_PROMPT = 200_000
 """Characters; far beyond any context, and a bound on what is tokenized."""
@@ -24,6 +26,8 @@ MOST_PINNED = 6
 """Lines besides the ones a chart draws by itself; more cannot be told apart."""
 LONGEST_LINK = 60_000
 """Characters of a prompt as written in an address; servers and messengers refuse longer ones."""
+LONGEST_RECIPE = 4_000
+"""Characters of a recipe that are read from an address."""
 LENS_IDS = ("shortcut", "logit")
 
 
@@ -48,6 +52,8 @@ class View:
     """Token that is followed; None is the final prediction at each position."""
     pinned: tuple[int, ...] = ()
     """Tokens whose trajectories are drawn besides the ones chosen by themselves."""
+    recipe: tuple[DoseView, ...] = ()
+    """What steers the model on the pages that change it."""
 
 
 def view() -> View:
@@ -113,12 +119,13 @@ def to_address(view: View) -> dict[str, str]:
         "layer": None if view.layer is None else str(view.layer),
         "target": None if view.target is None else str(view.target),
         "pinned": ".".join(map(str, view.pinned)) or None,
+        "recipe": recipe_link.to_text(view.recipe) or None,
     }
     if fits_link(view.prompt):
         fixed = {"model": view.spec.source, "prompt": view.prompt, "lens": view.lens, "color": view.color}
     else:
         fixed = {"model": view.spec.source, "lens": view.lens, "color": view.color}
-        optional = {name: optional[name] for name in ("revision", "dtype")}
+        optional = {name: optional[name] for name in ("revision", "dtype", "recipe")}
     return fixed | {name: text for name, text in optional.items() if text is not None}
 
 
@@ -141,6 +148,7 @@ def from_address(address: Mapping[str, str], otherwise: View) -> View:
         color=address["color"] if address.get("color") in QUANTITIES else otherwise.color,
         target=_whole(address.get("target", "")),
         pinned=_ids(address.get("pinned", ""))[:MOST_PINNED],
+        recipe=recipe_link.from_text(address.get("recipe", "")[:LONGEST_RECIPE]),
     )
 
 

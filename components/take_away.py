@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from analysis import LoadedModel, LogitLens, Reading
+from analysis import LoadedModel, LogitLens, Reading, Tokens
 from components import session
 from components.figures.grid_html import grid_html
 from components.figures.grid_svg import grid_svg
@@ -66,26 +66,32 @@ def draw_take_away(model: LoadedModel, reading: Reading, grid: GridData, cursor:
 def snippet(reading: Reading) -> str:
     """The few lines of Python that compute the same reading."""
     view = session.view()
-    spec = [repr(view.spec.source)]
-    spec += [f"revision={view.spec.revision!r}"] if view.spec.revision else []
-    spec += [f"dtype={view.spec.dtype!r}"] if view.spec.dtype != "auto" else []
     lens = "LogitLens()" if reading.provenance.method == LogitLens.title else "shortcut(model)"
+    target = "" if view.target is None else f", target={view.target}"
     lines = [
         "from analysis import LogitLens, ModelSpec, load, read, shortcut",
         "",
-        f"model = load(ModelSpec({', '.join(spec)}))  # revision {reading.provenance.revision}",
-        f"tokens = model.tokenize({view.prompt!r}{', chat=True' if view.chat else ''})",
-    ]
-    if len(reading.tokens) > reading.tokens.prompt_length:
-        ids = reading.tokens.ids[reading.tokens.prompt_length :]
-        lines.append(f"tokens = model.tokenizer.continued(tokens, {ids})")
-    target = "" if view.target is None else f", target={view.target}"
-    lines += [
+        *opening_lines(reading.tokens, reading.provenance.revision),
         "trace = model.run(tokens)",
         f"reading = read(model, trace, {lens}{target})",
         f"print(reading.quantity({view.color!r}).values)  # (layer, position)",
     ]
     return "\n".join(lines)
+
+
+def opening_lines(tokens: Tokens, revision: str) -> list[str]:
+    """Python that opens this session's model as `model` and makes its text as `tokens`."""
+    view = session.view()
+    spec = [repr(view.spec.source)]
+    spec += [f"revision={view.spec.revision!r}"] if view.spec.revision else []
+    spec += [f"dtype={view.spec.dtype!r}"] if view.spec.dtype != "auto" else []
+    lines = [
+        f"model = load(ModelSpec({', '.join(spec)}))  # revision {revision}",
+        f"tokens = model.tokenize({view.prompt!r}{', chat=True' if view.chat else ''})",
+    ]
+    if len(tokens) > tokens.prompt_length:
+        lines.append(f"tokens = model.tokenizer.continued(tokens, {tokens.ids[tokens.prompt_length :]})")
+    return lines
 
 
 def explanation(reading: Reading) -> tuple[str, ...]:

@@ -139,6 +139,7 @@ QUANTITIES = {
     "entropy": ("Entropy", "bits"),
     "kl": ("KL to the final layer", "bits"),
     "agreement": ("Agrees with the final prediction", "yes or no"),
+    "surprise": ("Surprise at the target", "bits"),
 }
 """What a cell can be coloured by: title and unit."""
 
@@ -154,6 +155,8 @@ def _quantity(reading: Reading, name: str) -> tuple[np.ndarray, Bounds]:
         return reading.entropy, Bounds(0, float(np.log2(reading.vocabulary)) + 1e-3)
     if name == "kl":
         return reading.kl_to_final, Bounds(0, None)
+    if name == "surprise":
+        return np.maximum(-reading.target_log_probability / NATS_PER_BIT, 0), Bounds(0, None)
     return reading.agrees, Bounds(0, 1)
 
 
@@ -189,7 +192,12 @@ class Cells:
         )
 
     def reading(
-        self, tokens: Tokens, states: np.ndarray, model: LoadedModel, lens: Lens, target: int | None
+        self,
+        tokens: Tokens,
+        states: np.ndarray,
+        model: LoadedModel,
+        lens: Lens,
+        target: int | np.ndarray | None,
     ) -> Reading:
         """The filled numbers as a result, in bits where people read bits."""
         return Reading(
@@ -215,7 +223,7 @@ def read(
     *,
     row: int = 0,
     top: int = 10,
-    target: int | None = None,
+    target: int | Int32[np.ndarray, " position"] | None = None,
     report: Report = silent,
 ) -> Reading:
     """Read every layer of one traced row through a lens.
@@ -226,8 +234,8 @@ def read(
         lens: how states are carried to the last layer.
         row: which row of the trace.
         top: tokens kept per cell.
-        target: token whose rank and probability are followed; None follows, at every position, the
-            model's final prediction there.
+        target: token whose rank and probability are followed, or one token for each position; None follows,
+            at every position, the model's final prediction there.
         report: progress in cells; raises `Cancelled` to stop.
 
     Raises:
@@ -237,13 +245,19 @@ def read(
     parity.require(model, "lens")
     if trace.model != model.fingerprint:
         raise AnalysisError("This trace was read from another model; run the prompt on this one first.")
-    if target is not None and not 0 <= target < model.vocabulary:
-        raise AnalysisError(
-            f"Token {target} does not exist: this vocabulary has {model.vocabulary:,} entries."
-        )
     states = trace.residuals(row)
+    _require_targets(target, states.shape[1], model.vocabulary)
     cells = read_states(model, states, lens, top=top, target=target, report=report)
     return cells.reading(trace.tokens[row], states, model, lens, target)
+
+
+def _require_targets(target: int | np.ndarray | None, positions: int, vocabulary: int) -> None:
+    asked = np.atleast_1d([] if target is None else target)
+    if isinstance(target, np.ndarray) and len(target) != positions:
+        raise AnalysisError(f"{len(target)} targets were given for {positions} tokens; give one for each.")
+    if asked.size and not (asked.min() >= 0 and asked.max() < vocabulary):
+        wrong = asked.min() if asked.min() < 0 else asked.max()
+        raise AnalysisError(f"Token {wrong} does not exist: this vocabulary has {vocabulary:,} entries.")
 
 
 def read_states(
@@ -252,7 +266,7 @@ def read_states(
     lens: Lens,
     *,
     top: int,
-    target: int | None = None,
+    target: int | Int32[np.ndarray, " position"] | None = None,
     report: Report = silent,
 ) -> Cells:
     """Read the residual streams of any points, of one text or of many, through a lens."""
@@ -287,7 +301,7 @@ def _read_columns(
     lens: Lens,
     states: np.ndarray,
     columns: slice,
-    target: int | None,
+    target: int | np.ndarray | None,
     cells: Cells,
     buffers: Buffers,
 ) -> None:
@@ -300,7 +314,8 @@ def _read_columns(
     for position, own in zip(
         range(columns.start, columns.stop), logits.unflatten(0, (width, layers)), strict=True
     ):
-        _read_position(own, position, target, cells, buffers.weights)
+        own_target = int(target[position]) if isinstance(target, np.ndarray) else target
+        _read_position(own, position, own_target, cells, buffers.weights)
 
 
 def _logits(
@@ -401,10 +416,13 @@ def rising_token(reading: Reading, position: int) -> int:
     return max(dict.fromkeys(leaders.tolist()), key=rise)
 
 
-def _provenance(model: LoadedModel, lens: Lens, target: int | None) -> Provenance:
-    followed = (
-        "the final prediction at each position" if target is None else repr(model.tokenizer.label(target))
-    )
+def _provenance(model: LoadedModel, lens: Lens, target: int | np.ndarray | None) -> Provenance:
+    if target is None:
+        followed = "the final prediction at each position"
+    elif isinstance(target, np.ndarray):
+        followed = "one given token at each position"
+    else:
+        followed = repr(model.tokenizer.label(target))
     return Provenance(
         model.title,
         model.revision,

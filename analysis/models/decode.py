@@ -6,7 +6,7 @@ output equals `generate` token for token, unless two tokens tie within the round
 with a few rows are summed in the order that is fast (`hooks`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
+from transformers import Cache
 
-from analysis.edits import Edit, Site
+from analysis.edits import Site, Variant
 from analysis.errors import AnalysisError
 from analysis.models import hooks
+from analysis.models.prefix import Memory, Prefix, join, memory, resume, resumes_at
 from analysis.tokens import Tokens
 
 if TYPE_CHECKING:
@@ -54,68 +56,161 @@ GREEDY = Sampling()
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One more token for every row."""
+    """One more token for the rows that go on; with a prefix, the first tokens come in two steps."""
 
     ids: tuple[int | None, ...]
-    """The new token of each row; None for a row that had ended."""
+    """The new token of each row; None for a row without one: it has ended, or its first is still to come."""
     log_probabilities: Float32[np.ndarray, " row"]
-    """Log-probability (nats) of each new token under the row's own, unfiltered distribution."""
+    """Log-probability (nats) of each new token under the row's own, unfiltered distribution; NaN without one."""
     captured: dict[Site, Float32[np.ndarray, "row position d_model"]]
     """What was read at the asked sites in the pass that chose the token: the whole prompt in the first."""
     ended: tuple[bool, ...]
-    """True for rows whose text is complete."""
+    """True for rows whose text is complete, or broken off."""
+    broken: tuple[bool, ...]
+    """True for rows that ended because their numbers stopped being finite: an edit was too strong."""
 
 
-def decode(
-    model: "LoadedModel",
-    tokens: Tokens,
-    edits: dict[Site, list[tuple[int, Edit]]],
-    rows: int,
-    sampling: Sampling,
-    max_new_tokens: int,
-    read: tuple[Site, ...],
-) -> Iterator[Step]:
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What is to be continued, and how; `LoadedModel.generate` explains the fields."""
+
+    tokens: Tokens
+    variants: tuple[Variant, ...]
+    sampling: Sampling
+    max_new_tokens: int
+    read: tuple[Site, ...]
+    prefix: Prefix | None
+
+
+def decode(model: "LoadedModel", request: Request) -> Iterator[Step]:
     """Yield steps until every row has ended; `LoadedModel.generate` is the door to this."""
-    generators = [torch.Generator().manual_seed(sampling.seed) for _ in range(rows)]
-    ends = _end_tokens(model)
-    ids = torch.tensor(tokens.ids).repeat(rows, 1)
-    start, cache, ended = 0, None, [False] * rows
-    for _ in range(max_new_tokens):
-        plan = hooks.Plan(
-            lengths=(ids.shape[1],) * rows,
-            prompt_lengths=(tokens.prompt_length,) * rows,
-            reads=frozenset(read),
-            edits=edits,
-            start=start,
-            few_rows=start > 0,
-        )
-        chosen, log_probabilities, cache = model.worker.do(
-            lambda plan=plan, ids=ids, cache=cache: _step(model, plan, ids, cache, sampling, generators)
-        )
-        start += ids.shape[1]
-        new = tuple(None if over else index for over, index in zip(ended, chosen, strict=True))
-        ended = [over or index in ends for over, index in zip(ended, chosen, strict=True)]
-        captured = {site: plan.captured[site].float().numpy() for site in read}
-        yield Step(new, log_probabilities, captured, tuple(ended))
-        if all(ended):
+    if request.max_new_tokens < 1:
+        return
+    texts = _Texts(len(request.variants), request.sampling, _end_tokens(model))
+    resumable = request.prefix is not None and request.prefix.cache is not None and not request.read
+    cache = yield from (_resumed if resumable else _begun)(model, request, texts)
+    for position in range(len(request.tokens), len(request.tokens) + request.max_new_tokens - 1):
+        if all(texts.ended):
             return
-        ids = torch.tensor(chosen)[:, None]
+        plan = _plan(request, 1, position)
+        step, cache = model.worker.do(
+            lambda plan=plan, cache=cache: _step(model, plan, torch.tensor(texts.last)[:, None], cache, texts)
+        )
+        yield step
 
 
-def _step(model: "LoadedModel", plan: hooks.Plan, ids: Tensor, cache, sampling: Sampling, generators):
-    """One pass over the new columns and one choice per row; runs in the model's thread."""
-    with torch.inference_mode():
-        with hooks.carrying_out(plan):
-            output = model.network(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        logits = output.logits[:, -1].float()
+def _begun(model: "LoadedModel", request: Request, texts: "_Texts") -> Generator[Step, None, Cache]:
+    """The first tokens, from one pass of all rows over the whole prompt; returns the keys and values."""
+    ids = torch.tensor(request.tokens.ids).repeat(len(request.variants), 1)
+    plan = _plan(request, len(request.tokens), 0)
+    step, cache = model.worker.do(lambda: _step(model, plan, ids, None, texts))
+    yield step
+    return cache
+
+
+def _resumed(model: "LoadedModel", request: Request, texts: "_Texts") -> Generator[Step, None, Cache]:
+    """The first tokens, without what the prefix knows; returns the keys and values.
+
+    One edited row goes first: the one a person moves a control for, before its random controls.
+    """
+    tokens, top = request.tokens, model.n_layers
+    edited = [i for i, v in enumerate(request.variants) if resumes_at(v, tokens, top) <= top]
+    memories = {i: memory(request.prefix.cache) for i in range(len(request.variants)) if i not in edited}
+    yield model.worker.do(lambda: _first(model, request, texts, list(memories), edited[:1], memories))
+    if edited[1:]:
+        yield model.worker.do(lambda: _first(model, request, texts, [], edited[1:], memories))
+    return model.worker.do(lambda: join(request.prefix, [memories[i] for i in range(len(memories))]))
+
+
+def _first(
+    model: "LoadedModel",
+    request: Request,
+    texts: "_Texts",
+    unedited: list[int],
+    edited: list[int],
+    memories: dict[int, Memory],
+) -> Step:
+    """The first token of some rows; runs in the model's thread and adds their keys and values to `memories`."""
+    logits = [request.prefix.logits[None]] * len(unedited)
+    if edited:
+        given = [request.variants[i] for i in edited]
+        found, kept = resume(model, request.prefix, request.tokens, given)
+        logits.append(found)
+        memories.update(zip(edited, kept, strict=True))
+    return texts.extended(torch.cat(logits), unedited + edited, {})
+
+
+def _plan(request: Request, length: int, start: int) -> hooks.Plan:
+    rows = len(request.variants)
+    return hooks.Plan(
+        lengths=(length,) * rows,
+        prompt_lengths=(request.tokens.prompt_length,) * rows,
+        reads=frozenset(request.read),
+        edits=hooks.edits_of(request.variants),
+        start=start,
+        few_rows=start > 0,
+    )
+
+
+def _step(
+    model: "LoadedModel", plan: hooks.Plan, ids: Tensor, cache: Cache | None, texts: "_Texts"
+) -> tuple[Step, Cache]:
+    """One pass of all rows over the new columns and one choice per row; runs in the model's thread."""
+    with torch.inference_mode(), hooks.carrying_out(plan):
+        output = model.network(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+    captured = {site: tensor.float().numpy() for site, tensor in plan.captured.items()}
+    return texts.extended(output.logits[:, -1], list(range(len(ids))), captured), output.past_key_values
+
+
+class _Texts:
+    """How far the text of every row has come."""
+
+    def __init__(self, rows: int, sampling: Sampling, ends: set[int]):
+        self.sampling = sampling
+        self.ends = ends
+        self.generators = [torch.Generator().manual_seed(sampling.seed) for _ in range(rows)]
+        self.last = [0] * rows
+        """The token each row goes on from; of no meaning in a row that has ended."""
+        self.ended = [False] * rows
+        self.broken = [False] * rows
+
+    @torch.inference_mode()
+    def extended(
+        self,
+        logits: Float[Tensor, "given vocab"],
+        rows: list[int],
+        captured: dict[Site, np.ndarray],
+    ) -> Step:
+        """Choose the next token of the given rows."""
+        logits = logits.float()
         distribution = logits.log_softmax(-1)
-        if distribution.amax(-1).isnan().any():  # one logit that is NaN or infinite makes a NaN here
+        # one logit that is NaN or infinite makes a NaN here
+        broken = distribution.amax(-1).isnan()
+        if broken.any():
+            logits = logits.masked_fill(broken[:, None], 0.0)  # nothing can be drawn from NaN
+        chosen = choose(logits, self.sampling, [self.generators[row] for row in rows])
+        found = distribution.gather(1, chosen[:, None])[:, 0]
+        return self._step(rows, chosen.tolist(), broken.tolist(), found.numpy(), captured)
+
+    def _step(self, rows, chosen, broken, found, captured) -> Step:
+        ids: list[int | None] = [None] * len(self.last)
+        log_probabilities = np.full(len(ids), np.nan, np.float32)
+        for i, row in enumerate(rows):
+            self.last[row] = chosen[i]
+            if self.ended[row]:
+                continue
+            self.broken[row] = broken[i]
+            self.ended[row] = broken[i] or chosen[i] in self.ends
+            if not broken[i]:
+                ids[row], log_probabilities[row] = chosen[i], found[i]
+        self._require_one_sound()
+        return Step(tuple(ids), log_probabilities, captured, tuple(self.ended), tuple(self.broken))
+
+    def _require_one_sound(self) -> None:
+        if all(self.broken):
             raise AnalysisError(
                 "The model's logits are not finite any more: an edit may be too strong. Lower its strength."
             )
-        chosen = choose(logits, sampling, generators)
-        log_probabilities = distribution.gather(1, chosen[:, None])[:, 0]
-        return chosen.tolist(), log_probabilities.numpy(), output.past_key_values
 
 
 def choose(

@@ -7,15 +7,16 @@ shared model leaks one session's edits into another's forward passes. What they 
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
-from analysis.edits import Edit, Site
+from analysis.edits import Edit, Site, Variant
 from analysis.models.layouts import Parts
 
 
@@ -79,6 +80,29 @@ def install(parts: Parts) -> None:
             module.forward = functools.partial(_by_few_rows, module, module.forward)
 
 
+def edits_of(rows: Sequence[Variant]) -> dict[Site, list[tuple[int, Edit]]]:
+    """(row, edit) of every site, for a pass whose rows run under these variants."""
+    by_site: dict[Site, list[tuple[int, Edit]]] = {}
+    for row, variant in enumerate(rows):
+        for edit in variant.edits:
+            by_site.setdefault(edit.site, []).append((row, edit))
+    return by_site
+
+
+def columns(edit: Edit, length: int, prompt_length: int, start: int = 0) -> Int[Tensor, " chosen"]:
+    """Columns that an edit touches in a row of a pass over `length` tokens from position `start` on."""
+    at = torch.arange(start, start + length)
+    if edit.positions == "all":
+        keep = torch.ones_like(at, dtype=torch.bool)
+    elif edit.positions == "prompt":
+        keep = at < prompt_length
+    elif edit.positions == "generated":
+        keep = at >= prompt_length
+    else:
+        keep = torch.isin(at, torch.tensor(edit.positions, dtype=at.dtype))
+    return keep.nonzero()[:, 0]
+
+
 def count(model: nn.Module) -> int:
     """Hooks on a model, of every kind; constant from load to close."""
     return sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules())
@@ -131,24 +155,10 @@ def _kept(plan: Plan, site: Site, tensor: Tensor) -> Tensor:
 def _edited(plan: Plan, edits: list[tuple[int, Edit]], tensor: Tensor) -> Tensor:
     result = tensor.clone()
     for row, edit in edits:
-        chosen = _columns(plan, row, edit)
+        chosen = columns(edit, plan.lengths[row], plan.prompt_lengths[row], plan.start)
         if len(chosen):
             result[row, chosen] = edit.apply(result[row, chosen], chosen + plan.start)
     return result
-
-
-def _columns(plan: Plan, row: int, edit: Edit) -> Tensor:
-    """Columns of this pass that an edit touches in its row."""
-    at = torch.arange(plan.lengths[row]) + plan.start
-    if edit.positions == "all":
-        keep = torch.ones_like(at, dtype=torch.bool)
-    elif edit.positions == "prompt":
-        keep = at < plan.prompt_lengths[row]
-    elif edit.positions == "generated":
-        keep = at >= plan.prompt_lengths[row]
-    else:
-        keep = torch.isin(at, torch.tensor(edit.positions, dtype=at.dtype))
-    return keep.nonzero()[:, 0]
 
 
 def _skippable(layer: int, as_tuple: bool, forward: Callable, *args, **kwargs):

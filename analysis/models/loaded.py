@@ -17,6 +17,7 @@ from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint
 from analysis.models import decode, hooks
 from analysis.models.layouts import Parts
+from analysis.models.prefix import Prefix, lowest_layer, read_prefix
 from analysis.models.spec import ModelSpec
 from analysis.models.tokenizer import Tokenizer
 from analysis.tokens import Tokens
@@ -136,7 +137,7 @@ class LoadedModel:
             )
         self._check_variants(variants)
         sites = self._sites(read)
-        layer = min((_lowest_layer(variant, self.n_layers) for variant in variants), default=0)
+        layer = min((lowest_layer(variant.edits, self.n_layers) for variant in variants), default=0)
         if layer == 0:
             return self.run([trace.tokens[i] for i in base], read=sites, variants=variants)
         rows = tuple(Row(trace.rows[i].prompt, variant.name) for variant in variants for i in base)
@@ -153,6 +154,15 @@ class LoadedModel:
         plan.reads = frozenset(sites) - below.keys()
         return self.worker.do(lambda: self._forward(plan, rows, batch, sites, below))
 
+    def prefix(self, prompt: str | Tokens) -> Prefix:
+        """Run a prompt once, unedited, for generations under edits to begin from.
+
+        Raises:
+            AnalysisError: the prompt is empty or too long for the model or for memory.
+        """
+        (tokens,) = self._as_tokens(prompt)
+        return self.worker.do(lambda: read_prefix(self, tokens))
+
     def generate(
         self,
         prompt: str | Tokens,
@@ -161,21 +171,27 @@ class LoadedModel:
         sampling: decode.Sampling = decode.GREEDY,
         max_new_tokens: int = 64,
         read: Sequence[Site] = (),
+        prefix: Prefix | None = None,
     ) -> Iterator[decode.Step]:
         """Continue a prompt token by token, every variant a row of the same batch.
 
         Each step is one call of the worker, so other sessions' work runs in between, and a caller that
         stops iterating has stopped the generation.
 
+        With a prefix the prompt is not run again below the edits, and the first tokens come in two steps:
+        those of the unedited rows and of the first edited one, then those of the other rows.
+
         Args:
             prompt: a text, or tokens already made.
             variants: edits of each row; all rows share the prompt and the seed.
             sampling: greedy, or how to draw.
             max_new_tokens: at most so many; a row ends earlier at the model's end token.
-            read: sites to keep for every token the pass runs over.
+            read: sites to keep for every token the pass runs over; the whole prompt then runs, prefix or not.
+            prefix: what `prefix` made of the same prompt; it changes no token, only when the first ones come.
 
         Raises:
-            AnalysisError: as for `run`, or the text would outgrow the model's context.
+            AnalysisError: as for `run`; the text would outgrow the model's context; the prefix is another
+                prompt's or another model's; or every row's numbers have stopped being finite.
         """
         (tokens,) = self._as_tokens(prompt)
         self._check_variants(variants)
@@ -183,8 +199,10 @@ class LoadedModel:
         self._check_context(
             len(tokens) + max_new_tokens, f"{len(tokens)} of the prompt and {max_new_tokens} new"
         )
-        edits = _edits_by_site(variants, 1)
-        yield from decode.decode(self, tokens, edits, len(variants), sampling, max_new_tokens, tuple(read))
+        if prefix is not None:
+            prefix.require(self.fingerprint, tokens)
+        request = decode.Request(tokens, tuple(variants), sampling, max_new_tokens, tuple(read), prefix)
+        yield from decode.decode(self, request)
 
     def read_out(
         self, residual: Float[Tensor, "point d_model"], words: list[int] | None = None
@@ -304,7 +322,7 @@ class LoadedModel:
     ) -> hooks.Plan:
         return hooks.Plan(
             reads=frozenset(sites),
-            edits=_edits_by_site(variants, prompts),
+            edits=hooks.edits_of([variant for variant in variants for _ in range(prompts)]),
             prompt_lengths=tuple(tokens.prompt_length for tokens in batch),
             lengths=tuple(len(tokens) for tokens in batch),
         )
@@ -313,15 +331,6 @@ class LoadedModel:
 def identity(title: str, revision: str, dtype: torch.dtype) -> str:
     """Fingerprint of one model's weights in one precision, before or after they are loaded."""
     return fingerprint(title, revision, str(dtype))
-
-
-def _edits_by_site(variants: Sequence[Variant], prompts: int) -> dict[Site, list[tuple[int, Edit]]]:
-    """(row, edit) of every site; variant v of prompt p is row v * prompts + p."""
-    by_site: dict[Site, list[tuple[int, Edit]]] = {}
-    for v, variant in enumerate(variants):
-        for edit, p in itertools.product(variant.edits, range(prompts)):
-            by_site.setdefault(edit.site, []).append((v * prompts + p, edit))
-    return by_site
 
 
 def _require_positions(edit: Edit) -> None:
@@ -334,11 +343,6 @@ def _require_positions(edit: Edit) -> None:
             "An edit's positions are 'all', 'prompt', 'generated' or a tuple of positions counted from 0; "
             f"given {given!r}."
         )
-
-
-def _lowest_layer(variant: Variant, top: int) -> int:
-    """The highest layer whose residual stream no edit of the variant changes before it is used."""
-    return min((edit.site.layer - (edit.site.stream != "residual") for edit in variant.edits), default=top)
 
 
 def _padded(batch: list[Tokens]) -> tuple[Tensor, Tensor]:

@@ -109,7 +109,7 @@ def _draw_color() -> None:
         list(QUANTITIES),
         format_func=lambda name: (
             f"{QUANTITIES[name][0]} ({QUANTITIES[name][1]})"
-            if name in ("entropy", "kl")
+            if name in ("entropy", "kl", "surprise")
             else QUANTITIES[name][0]
         ),
         key="color_choice",

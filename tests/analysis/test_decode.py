@@ -184,6 +184,8 @@ def test_an_end_token_stops_its_row_while_the_others_go_on(own_toy, first_to_end
     assert ids_of(steps, 1) == other
     assert [step.ended[0] for step in steps] == [i >= at for i in range(len(base))]
     assert not any(step.ended[1] for step in steps)
+    assert [np.isnan(step.log_probabilities[0]) for step in steps] == [i > at for i in range(len(base))]
+    assert not any(True in step.broken for step in steps)
 
 
 def test_generation_ends_when_every_row_has(own_toy, first_to_end):
@@ -248,8 +250,57 @@ def test_a_text_that_would_outgrow_the_context_is_refused_with_the_numbers(toy):
         generate(toy, max_new_tokens=1020)
 
 
+# numbers that break
+
+
+def overflowing(model, positions="all", layer=1) -> Variant:
+    push = np.full(model.d_model, 3e38, np.float32)  # ten times this is infinite in float32
+    return Variant("strong", (Steer(Site(layer), push, 10.0, positions),))
+
+
 def test_an_edit_so_strong_that_logits_overflow_is_named(toy):
-    strong = Variant("strong", (Steer(Site(3), np.full(toy.d_model, 3e38, np.float32), 10.0),))
     with pytest.raises(AnalysisError, match="not finite any more: an edit may be too strong"):
-        generate(toy, variants=(strong,))
+        generate(toy, variants=(overflowing(toy, layer=3),))
     assert len(generate(toy)) == 12
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, DRAWN], ids=["greedy", "drawn"])
+@pytest.mark.parametrize("begun", ["from a prefix", "in full"])
+def test_a_row_whose_numbers_break_ends_and_the_others_go_on_as_without_it(family, begun, sampling):
+    model = family.model
+    knobs = {"sampling": sampling, "prefix": model.prefix(TEXT) if begun == "from a prefix" else None}
+    others = (BASE, steered(model, scale=2.0))
+    with_it = generate(model, variants=(overflowing(model), *others), **knobs)
+    idle = Variant("idle", steered(model, scale=0.0).edits)
+    without = generate(model, variants=(idle, *others), **knobs)
+    assert {(step.ids[0], step.ended[0], step.broken[0]) for step in with_it} == {(None, True, True)}
+    assert not any(step.ended[row] or step.broken[row] for step in with_it for row in (1, 2))
+    for row in (1, 2):
+        assert ids_of(with_it, row) == ids_of(without, row)
+        apart = [
+            a.log_probabilities[row] - b.log_probabilities[row] for a, b in zip(with_it, without, strict=True)
+        ]
+        assert np.nanmax(np.abs(apart)) <= 1e-5  # experts serve the tokens of all rows in one product
+        assert np.isfinite(apart).sum() == 12
+
+
+def test_a_row_may_break_in_the_middle_of_its_text(toy):
+    prompt = toy.tokenize(TEXT)
+    late = overflowing(toy, positions=(len(prompt) + 3,))
+    steps = generate(toy, variants=(late, BASE))
+    whole = ids_of(generate(toy))
+    assert ids_of(steps, 0) == whole[:4] + (None,) * 8  # the edited token is the fourth that was written
+    assert [step.broken[0] for step in steps] == [step.ended[0] for step in steps] == [False] * 4 + [True] * 8
+    assert ids_of(steps, 1) == whole
+
+
+def test_a_generation_ends_with_the_last_sound_row_and_raises_only_if_there_was_none(own_toy, first_to_end):
+    end, base, _ = first_to_end
+    _with_end(own_toy, end)
+    steps = generate(own_toy, variants=(overflowing(own_toy), BASE))
+    assert len(steps) == base.index(end) + 1
+    assert steps[-1].ended == (True, True)
+    assert steps[-1].broken == (True, False)
+    with pytest.raises(AnalysisError, match="too strong"):
+        two = (overflowing(own_toy), Variant("later", overflowing(own_toy, "generated").edits))
+        generate(own_toy, variants=two, prefix=own_toy.prefix(TEXT))

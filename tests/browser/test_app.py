@@ -1,8 +1,6 @@
 """The whole app in a real browser, as `streamlit run` serves it."""
 
 import os
-import subprocess
-import sys
 import time
 import urllib.parse
 import urllib.request
@@ -12,7 +10,7 @@ import pytest
 
 from analysis.models import sources
 from analysis.models.spec import ModelSpec
-from tests.browser.test_lens_grid import _free_port, _wait_for
+from tests.browser.served import served
 
 pytestmark = pytest.mark.browser
 
@@ -36,17 +34,9 @@ def log(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(log):
     """The address of the app as a process of its own; it opens on the random toy."""
-    port = _free_port()
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
     environment = os.environ | {"BATHYSCOPE_MODEL": "toy:random", "HF_HUB_OFFLINE": "1"}
-    with log.open("w") as written:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=written, stderr=written)
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(20)
+    with served("app.py", environment, log) as address:
+        yield address
 
 
 @pytest.fixture

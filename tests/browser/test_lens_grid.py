@@ -1,10 +1,5 @@
 """The lens grid, the token strip and the picture button in a real browser."""
 
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +8,7 @@ import pytest
 from components.figures.grid_html import grid_html
 from components.grid_data import ColorScale, GridData, GridToken
 from components.ramps import ramp
+from tests.browser.served import served
 
 pytestmark = pytest.mark.browser
 
@@ -106,34 +102,8 @@ def server(tmp_path_factory):
     """The address of a Streamlit server that runs the script above."""
     script = tmp_path_factory.mktemp("app") / "app.py"
     script.write_text(f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{SCRIPT}", encoding="utf-8")
-    port = _free_port()
-    command = [sys.executable, "-m", "streamlit", "run", script, "--server.port", port]
-    command += ["--server.headless", "true", "--server.address", "127.0.0.1"]
-    command += ["--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none"]
-    process = subprocess.Popen(list(map(str, command)), cwd=script.parent, stdout=subprocess.DEVNULL)
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _wait_for(url: str, process: subprocess.Popen) -> None:
-    for _ in range(150):
-        assert process.poll() is None, "Streamlit ended before it answered."
-        try:
-            urllib.request.urlopen(url, timeout=1).close()
-            return
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError(url)
+    with served(script) as address:
+        yield address
 
 
 @pytest.fixture

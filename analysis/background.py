@@ -11,6 +11,7 @@ from jaxtyping import Float32
 
 from analysis import samples
 from analysis.data import corpus
+from analysis.directions import Direction, weights_of
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent
 from analysis.models.loaded import LoadedModel
@@ -62,6 +63,26 @@ def background(model: LoadedModel, report: Report = silent) -> Background:
     return Background(model.fingerprint, norms, kept - kept.mean(1, keepdims=True))
 
 
+def random_direction(model: LoadedModel, seed: int = 0) -> Direction:
+    """A direction that means nothing, the same at every layer; every one is equally likely.
+
+    Args:
+        model: for its width and layers.
+        seed: the same seed gives the same direction.
+    """
+    vector = np.random.default_rng(seed).normal(size=model.d_model).astype(np.float32)
+    return Direction(
+        name=f"random, seed {seed}",
+        layers=tuple(range(model.n_layers + 1)),
+        values=np.tile(vector, (model.n_layers + 1, 1)),
+        weights=weights_of(model),
+        how=f"A random direction (seed {seed}): {KINDS['isotropic']}.",
+        source="none: it is a control",
+        layer=model.n_layers // 2,
+        why="A control has no layer of its own; this is the middle.",
+    )
+
+
 def null_recipe(recipe: Recipe, usual: Background, kind: str, seed: int) -> Recipe:
     """The same recipe with random directions: same sites, strengths and operations.
 
@@ -110,12 +131,15 @@ def _turned(
 def _axes(rank: int, states: np.ndarray, kind: str, random: np.random.Generator) -> np.ndarray:
     """(rank, d_model) new axes of unit length; orthogonal to one another where they are isotropic."""
     if kind == "isotropic":
-        return np.linalg.qr(random.normal(size=(states.shape[1], rank)))[0].T
+        axes, upper = np.linalg.qr(random.normal(size=(states.shape[1], rank)))
+        return (
+            axes * np.sign(np.diag(upper))
+        ).T  # qr alone gives every first axis the same sign in one number
     drawn = random.normal(size=(rank, len(states))) @ states
     return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 
 
-def _randomised(dose: Dose, values: np.ndarray, kind: str, seed: int):
+def _randomised(dose: Dose, values: np.ndarray, kind: str, seed: int) -> Direction:
     return replace(
         dose.direction,
         name=f"random {seed + 1}",

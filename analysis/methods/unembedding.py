@@ -1,0 +1,114 @@
+"""Directions read off the unembedding: what would write one token rather than another.
+
+The last layer's logits are `W (g * h / rms(h))`, with g the final norm's gain, so the gradient of a difference
+of logits with respect to the residual stream points along `g * (w_a - w_b)`.
+"""
+
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from analysis.directions import Direction, weights_of
+from analysis.errors import AnalysisError
+from analysis.jobs import Report, silent
+from analysis.models.loaded import LoadedModel
+
+SOURCE = "Park, Choe & Veitch 2023, arXiv 2311.03658"
+FLOOR = 1e-6
+"""Eigenvalues of the unembedding's covariance below this share of the largest are raised to it."""
+
+
+def towards_token(
+    model: LoadedModel,
+    token: int,
+    against: int | None = None,
+    *,
+    product: Literal["euclidean", "causal"] = "euclidean",
+    report: Report = silent,
+) -> Direction:
+    """The direction that raises one token's logit, against another's or the average token's.
+
+    `euclidean` is the gradient of the logit difference. `causal` moves the state so that logits of tokens that
+    are unrelated stay where they are: with S the covariance of the unembedding's rows, `S^-1 (w_a - w_b)` in
+    the space after the final norm, divided by its gain to lie in the residual stream.
+
+    Returns:
+        One vector, the same at layers 0 to L; raw length.
+
+    Raises:
+        AnalysisError: a token does not exist, both are the same, or the final norm is followed by another map.
+
+    Source: Park et al. 2023, arXiv 2311.03658.
+    Misleads when: it is added early; later blocks read the residual stream in other ways than the unembedding.
+    """
+    for index in (token, *(() if against is None else (against,))):
+        if not 0 <= index < model.vocabulary:
+            raise AnalysisError(
+                f"Token {index} does not exist: this vocabulary has {model.vocabulary:,} entries."
+            )
+    if token == against:
+        raise AnalysisError("Both tokens are the same, so nothing lies between them. Choose another one.")
+    report("Reading the unembedding")
+    words = _unembedding(model)
+    gain = norm_gain(model)
+    difference = words[token] - (words.mean(0) if against is None else words[against])
+    vector = gain * difference if product == "euclidean" else causal(words, difference) / gain
+    label = model.tokenizer.label
+    other = "the average token" if against is None else label(against)
+    layer = round(0.75 * model.n_layers)
+    return Direction(
+        name=f"{label(token)} over {label(against)}" if against is not None else label(token),
+        layers=tuple(range(model.n_layers + 1)),
+        values=np.tile(vector.astype(np.float32), (model.n_layers + 1, 1)),
+        weights=weights_of(model),
+        how=(
+            f"The unembedding of {label(token)} minus that of {other}, "
+            f"{'with the causal inner product' if product == 'causal' else 'through the final norm’s gain'}."
+        ),
+        source=SOURCE,
+        layer=layer,
+        why="The unembedding reads the last layer, so its directions act late; no examples chose this one.",
+    )
+
+
+def causal(
+    words: Float64[np.ndarray, "vocab d_model"], difference: Float64[np.ndarray, " d_model"]
+) -> Float64[np.ndarray, " d_model"]:
+    """S^-1 difference, S the covariance of the unembedding's rows over the vocabulary.
+
+    Rows that occur several times (unused entries of a padded vocabulary) count once.
+    """
+    rows = np.unique(words, axis=0) if len(words) < 2_000 else words
+    size, axes = np.linalg.eigh(np.cov(rows, rowvar=False, bias=True))
+    return axes @ ((axes.T @ difference) / np.maximum(size, FLOOR * size[-1]))
+
+
+def norm_gain(model: LoadedModel) -> Float64[np.ndarray, " d_model"]:
+    """What the final norm multiplies each coordinate by, measured on the norm itself.
+
+    Families keep it in different ways (Gemma stores gain - 1), so a state whose mean is 0 and whose mean square
+    is 1 is sent through instead: what comes out, less what 0 gives, is the state times the gain.
+    """
+    if model.parts.after_norm is not None:
+        raise AnalysisError(
+            f"{model.title} maps states once more after its final norm, so a token's direction in the residual "
+            "stream is not known. Build a direction from examples."
+        )
+    probe = torch.linspace(1.0, 2.0, model.d_model, dtype=torch.float64)
+    probe[::2] *= -1
+    probe = probe - probe.mean()
+    probe = probe / probe.square().mean().sqrt()
+
+    def measured() -> Tensor:
+        states = torch.stack([probe, torch.zeros_like(probe)]).float()
+        wide = model.parts.norm(states.to(model.dtype)).double()
+        return wide[0] - wide[1]
+
+    return (model.on_worker(measured) / probe).numpy()
+
+
+def _unembedding(model: LoadedModel) -> Float64[np.ndarray, "vocab d_model"]:
+    return model.on_worker(lambda: model.parts.head.weight.double()).numpy()

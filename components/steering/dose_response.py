@@ -1,0 +1,214 @@
+"""Dose and response: what every strength does to the concept and to the text."""
+
+import pandas as pd
+import streamlit as st
+from analysis.data.presets import Concept
+
+from analysis import AnalysisError, Recipe, Sampling, Tokens
+from analysis.background import Background
+from analysis.fingerprint import fingerprint
+from analysis.jobs import Job, Report
+from analysis.methods import dose
+from analysis.methods.dose import DoseResponse
+from components import session
+from components.figures.dose import draw_measure
+from components.frame import Frame
+from components.literal import plain
+from components.requests import again, held
+from components.steering.recipe_editor import change_dose
+from components.steering.requests import Controls, preset_at_hand, recipe_key, word_ids
+from components.waiting import problem, wait_for
+
+NULLS = 4
+"""Random directions followed over all strengths; each is as many texts as the recipe itself."""
+
+
+def draw(frame: Frame, recipe: Recipe, usual: Background, controls: Controls) -> None:
+    """The part of the page: settings, then the curves once they are asked for."""
+    preset = preset_at_hand()
+    with st.form("dose_form", border=False):
+        settings = _draw_settings(frame, preset)
+        run = st.form_submit_button("Run the strengths", type="primary", icon=":material/science:")
+    try:
+        job = _asked(frame, recipe, usual, controls, settings) if run else st.session_state.get("dose_job")
+    except AnalysisError as error:
+        st.warning(plain(str(error)), icon=":material/edit:")
+        return
+    if job is None:
+        st.caption(
+            "Continues a few prompts at every strength, beside random directions and beside simply asking for it. "
+            "Half a minute on two cores; cancel any time."
+        )
+        return
+    st.session_state.dose_job = job
+    if not wait_for(job, key="dose", height=500):
+        return
+    if (sentence := problem(job)) is not None:
+        st.warning(plain(sentence), icon=":material/warning:")
+        st.button("Run again", key="again dose", on_click=again, args=(job,))
+        return
+    _draw_curves(job.result())
+
+
+def _draw_settings(frame: Frame, preset: Concept | None) -> dict:
+    """Prompts, words and the sentence that asks."""
+    own = [session.view().prompt]
+    prompts = [*own, *(preset.prompts[:2] if preset else ())]
+    left, right = st.columns([1.4, 1])
+    key = preset.id if preset else "own"
+    lines = left.text_area(
+        "Prompts, one a line",
+        "\n".join(dict.fromkeys(" ".join(p.split()) for p in prompts)),
+        key=f"dose prompts {key}",
+        height=110,
+    )
+    ask = right.text_input(
+        "Simply asking: put in front of every prompt",
+        preset.ask if preset else "",
+        key=f"dose ask {key}",
+        help="The baseline that steering has to beat. Empty leaves it out.",
+    )
+    count = right.slider("New tokens", 8, 64, 20, key="dose count")
+    words = preset.words if preset else {"positive": (), "negative": ()}
+    plus = left.text_input(
+        "Words it should make likelier", ", ".join(words["positive"]), key=f"dose plus {key}"
+    )
+    minus = right.text_input("than these", ", ".join(words["negative"]), key=f"dose minus {key}")
+    return {
+        "prompts": tuple(line.strip() for line in lines.splitlines() if line.strip()),
+        "ask": ask,
+        "count": count,
+        "plus": word_ids(frame.model, plus.split(",")),
+        "minus": word_ids(frame.model, minus.split(",")),
+    }
+
+
+def _asked(
+    frame: Frame, recipe: Recipe, usual: Background, controls: Controls, settings: dict
+) -> Job[DoseResponse]:
+    model, chat = frame.model, session.view().chat and frame.model.tokenizer.has_template
+    prompts = tuple(model.tokenize(text, chat=chat) for text in settings["prompts"])
+    asking = settings["ask"].strip()
+    asked: tuple[Tokens, ...] = ()
+    if asking:
+        asked = tuple(model.tokenize(f"{asking} {text}", chat=chat) for text in settings["prompts"])
+    key = fingerprint(
+        "dose",
+        model.fingerprint,
+        recipe_key(recipe),
+        [tokens.ids for tokens in (*prompts, *asked)],
+        settings["count"],
+        (settings["plus"], settings["minus"]),
+        (controls.kind, controls.seed),
+    )
+
+    def work(report: Report) -> DoseResponse:
+        return dose.dose_response(
+            model,
+            prompts,
+            recipe,
+            usual,
+            nulls=NULLS,
+            kind=controls.kind,
+            seed=controls.seed,
+            new_tokens=settings["count"],
+            plus=settings["plus"] if settings["minus"] else (),
+            minus=settings["minus"] if settings["plus"] else (),
+            asked=asked,
+            sampling=Sampling(),
+            report=report,
+        )
+
+    return held(key, "Running the strengths", work)
+
+
+def _draw_curves(found: DoseResponse) -> None:
+    st.markdown(plain(found.summary))
+    asked = found.asked
+    curves = [
+        (found.score, asked and asked.score, False),
+        (found.odds, asked and asked.odds, False),
+        (found.perplexity, asked and asked.perplexity, True),
+        (found.repetition, asked and asked.repetition, False),
+    ]
+    columns = st.columns(2, gap="medium")
+    drawn = [curve for curve in curves if curve[0] is not None]
+    for number, (result, baseline, log) in enumerate(drawn):
+        with columns[number % 2]:
+            draw_measure(found, result, f"dose {number}", asked=baseline, log=log)
+    _draw_laws(found)
+    _draw_texts(found)
+
+
+def _draw_laws(found: DoseResponse) -> None:
+    """The linear gain and quadratic cost, and the concept-guidance score."""
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.markdown("**Small strengths: linear gain, quadratic cost**")
+        if found.gain is None:
+            st.caption(plain(found.gain_missing))
+        else:
+            gain = found.gain
+            odds = (
+                ""
+                if gain.odds_slope is None
+                else (
+                    f"The log-odds grow with slope {gain.odds_slope:.2f} (1 expected), {gain.per_strength:+.1f} nats "
+                    "per unit. "
+                )
+            )
+            fit = "fits" if gain.fits else "does not fit"
+            st.markdown(
+                f"KL grows with slope {gain.kl_slope:.2f} on log axes (2 expected), {gain.cost:.1f} bits per unit "
+                f"squared. {odds}The law of Wolf et al. (arXiv 2401.16332) **{fit}** here."
+            )
+    with right:
+        st.markdown("**Concept-guidance score**")
+        if found.guidance is None:
+            st.caption(plain(found.guidance_missing))
+        else:
+            st.markdown(
+                f"PNES **{found.guidance.score:.2f}** (fit r² {found.guidance.r2:.2f}): elicitation against fluency, "
+                "von Rütte et al. (arXiv 2402.14433)."
+            )
+
+
+def _draw_texts(found: DoseResponse) -> None:
+    """What was written at every strength, for the first prompt; a click on a strength uses it."""
+    st.markdown("**What was written**, first prompt")
+    start = found.texts[0][0].prompt_length
+    rows = [_continuation(texts[0], start) for texts in found.texts]
+    table = pd.DataFrame({"strength": found.strengths, "perplexity": found.perplexity.values, "text": rows})
+    if found.asked is not None:
+        tokens = found.asked.texts[0]
+        table.loc[len(table)] = [
+            None,
+            found.asked.perplexity,
+            f"asked: {_continuation(tokens, tokens.prompt_length)}",
+        ]
+    st.dataframe(
+        table,
+        hide_index=True,
+        width="stretch",
+        height="content",
+        column_config={
+            "strength": st.column_config.NumberColumn(format="%+.2f", width="small"),
+            "perplexity": st.column_config.NumberColumn(format="%.1f", width="small"),
+        },
+    )
+    usable = [strength for strength in found.strengths if strength]
+    best = max(found.useful, key=abs) if found.useful else usable[-1]
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        chosen = st.selectbox(
+            "Use a strength", usable, index=usable.index(best), format_func="{:+.2f}".format, width=160
+        )
+        st.button("Use it", on_click=change_dose, args=(0,), kwargs={"strength": chosen})
+    st.download_button("CSV", table.to_csv(index=False), "bathyscope-dose.csv", "text/csv", on_click="ignore")
+    with st.expander("When this misleads, and where it comes from"):
+        st.markdown(plain(found.provenance.misleads_when))
+        lines = pd.DataFrame(found.provenance.lines(), columns=["", "value"])
+        st.dataframe(lines, hide_index=True, width="stretch")
+
+
+def _continuation(tokens: Tokens, start: int) -> str:
+    return b"".join(tokens.pieces[start:]).decode("utf-8", "replace")

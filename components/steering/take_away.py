@@ -1,0 +1,193 @@
+"""Taking a steering result away: a replay as HTML, the numbers, the recipe itself, and the code."""
+
+import io
+
+import pandas as pd
+import streamlit as st
+from analysis.data.presets import concept
+
+from analysis import LoadedModel, Recipe, exchange
+from analysis.methods.effect import Effect, movers, verdict
+from components import session
+from components.figures.grid_html import grid_html
+from components.frame import Frame
+from components.reading_grid import change_grid
+from components.recipe_link import DoseView
+from components.requests import lens_now, reading_of
+from components.steering.live_texts import LiveTexts
+from components.steering.requests import edited_reading_of
+from components.take_away import opening_lines
+
+QUESTION = "Does this push change what the model says, more than any push of its size would?"
+
+
+def draw(frame: Frame, recipe: Recipe, effect: Effect, key: str) -> None:
+    """The buttons and the code.
+
+    Args:
+        frame: model, text and cursor.
+        recipe: what was done.
+        effect: what it did.
+        key: names the effect.
+    """
+    code = snippet(frame)
+    with st.container(horizontal=True, key="steer_away"):
+        st.download_button(
+            "HTML",
+            lambda: replay(frame, recipe, effect, key, code),
+            "bathyscope-steering.html",
+            "text/html",
+            on_click="ignore",
+            icon=":material/html:",
+            help="One file with the texts, the recipe, the change at every layer and this code. Needs no server.",
+        )
+        table = along_text(frame, effect)
+        st.download_button(
+            "CSV", table.to_csv(index=False), "bathyscope-steering.csv", "text/csv", on_click="ignore"
+        )
+        st.download_button(
+            "Parquet",
+            lambda: _parquet(table),
+            "bathyscope-steering.parquet",
+            "application/vnd.apache.parquet",
+            on_click="ignore",
+        )
+        st.download_button(
+            "Recipe",
+            lambda: exchange.recipe_to_bytes(recipe),
+            "recipe.safetensors",
+            "application/octet-stream",
+            on_click="ignore",
+            icon=":material/science:",
+            help="All directions with their settings. Import it under Library.",
+        )
+    for number, dose in enumerate(recipe.doses):
+        _draw_direction_files(frame.model, number, dose.direction)
+    st.code(code, language="python")
+
+
+def _draw_direction_files(model: LoadedModel, number: int, direction) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key=f"away {number}"):
+        st.markdown(f"Direction {number + 1}", help=direction.how)
+        st.download_button(
+            "safetensors",
+            lambda: exchange.to_safetensors(direction),
+            f"direction-{number + 1}.safetensors",
+            "application/octet-stream",
+            key=f"safetensors {number}",
+            on_click="ignore",
+        )
+        hint = model.network.config.model_type
+        st.download_button(
+            "Control vector (GGUF)",
+            lambda: exchange.to_gguf(direction, hint),
+            f"direction-{number + 1}.gguf",
+            "application/octet-stream",
+            key=f"gguf {number}",
+            on_click="ignore",
+            help="For llama.cpp's --control-vector. " + exchange.gguf_losses(direction),
+        )
+
+
+def texts_written() -> list[tuple[str, str]]:
+    """Name and text of every row last written beside the recipe; empty where none was."""
+    texts: LiveTexts | None = st.session_state.get("live_texts")
+    if texts is None:
+        return []
+    return [(variant.name, texts.text(row)) for row, variant in enumerate(texts.request.variants)]
+
+
+def replay(frame: Frame, recipe: Recipe, effect: Effect, key: str, code: str) -> str:
+    """The whole result as one page that needs no server."""
+    lens, _ = lens_now(frame.model, session.view().lens)
+    base = reading_of(frame.model, frame.tokens, lens, None).result()
+    edited = edited_reading_of(frame.model, effect, key, lens, base).result()
+    said = [f"{name}: {frame.tokens.text}{text}" for name, text in texts_written()]
+    moved = movers(frame.model, effect, frame.position)
+    shifts = ", ".join(
+        f"{label} {shift:+.1f}" for label, shift in zip(moved.labels, moved.shift.values, strict=True)
+    )
+    return grid_html(
+        change_grid(frame.model, base, edited, lens.id),
+        title=QUESTION,
+        explanation=(
+            verdict(effect, frame.position),
+            *said,
+            f"Change of the log-odds after token {frame.position}, in nats: {shifts}.",
+            "Every cell is the token the edited run would say next at that layer, coloured by how much surer (orange) "
+            "or less sure (blue) it is of the unedited model's own prediction.",
+            f"Misleads when: {effect.provenance.misleads_when}",
+        ),
+        provenance=dict(effect.provenance.lines()),
+        code=code,
+        cursor=(frame.position, frame.layer if frame.layer is not None else frame.model.n_layers),
+    )
+
+
+def along_text(frame: Frame, effect: Effect) -> pd.DataFrame:
+    """One row per token: how far its prediction moves, for the edit and each random push."""
+    table = pd.DataFrame({"position": range(len(frame.tokens)), "token": frame.tokens.labels})
+    for row, values in zip(effect.edited.rows, effect.kl, strict=True):
+        table[f"kl_bits_{row.variant.replace(' ', '_')}"] = values
+    for name, value in effect.provenance.lines():
+        table[name.replace(" ", "_")] = value
+    return table
+
+
+def _parquet(table: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    return buffer.getvalue()
+
+
+def snippet(frame: Frame) -> str:
+    """The few lines of Python that do the same."""
+    lines = [
+        "from analysis import Dose, ModelSpec, Recipe, Sides, background, load",
+        "from analysis.data.presets import concept",
+        "from analysis.methods import contrast, effect, unembedding",
+        "",
+        *opening_lines(frame.tokens, frame.model.revision),
+        "usual = background.background(model)",
+    ]
+    names = []
+    for number, view in enumerate(session.view().recipe, 1):
+        lines += _direction_lines(view, f"direction_{number}")
+        layers = (
+            "(d.layer, d.layer)".replace("d.", f"direction_{number}.")
+            if view.layers is None
+            else repr(view.layers)
+        )
+        names.append(
+            f"Dose(direction_{number}, {view.strength}, {layers}, {view.operation!r}, {view.positions!r})"
+        )
+    lines += [
+        f"recipe = Recipe('recipe', ({', '.join(names)},))",
+        "measured = effect.measure(model, tokens, recipe, usual)",
+        f"print(effect.verdict(measured, {frame.position}))",
+        "variants = effect.variants_of(recipe, usual, nulls=2, kind='isotropic', seed=0)",
+        "for step in model.generate(tokens, variants=variants, max_new_tokens=40):",
+        "    print(step.ids)  # base, edited, random 1, random 2",
+    ]
+    return "\n".join(lines)
+
+
+def _direction_lines(view: DoseView, name: str) -> list[str]:
+    """How one direction is had again."""
+    kind, _, rest = view.reference.partition(".")
+    if kind == "preset":
+        chat = concept(rest).chat
+        return [
+            f"positive, negative = zip(*concept({rest!r}).pairs)",
+            f"{name} = contrast.contrast(model, Sides(positive, negative, chat={chat}), name={rest!r})",
+        ]
+    if kind == "random":
+        return [f"{name} = background.random_direction(model, {rest})"]
+    if kind == "token":
+        token, against, product = rest.split(".")
+        other = "None" if against == "-" else against
+        return [f"{name} = unembedding.towards_token(model, {token}, {other}, product={product!r})"]
+    return [
+        "from analysis import exchange  # a direction kept on one machine: download it as safetensors first",
+        f"{name} = exchange.from_safetensors(open('{name.replace('_', '-')}.safetensors', 'rb').read())",
+    ]

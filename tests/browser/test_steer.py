@@ -1,0 +1,122 @@
+"""Steering in a real browser: texts side by side, a control moved while they are written, two people at once."""
+
+import os
+import urllib.parse
+
+import pytest
+
+from analysis import BASE, Dose, Recipe, Variant, background, load
+from components.beside import shown
+from tests.browser.served import served
+from tests.browser.test_app import asked, rest, until
+
+pytestmark = pytest.mark.browser
+
+WAIT = 60_000  # milliseconds
+MODEL, PROMPT = "toy:random", "the sea is deep"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The app on the random toy, with a library of its own."""
+    home = tmp_path_factory.mktemp("home")
+    environment = os.environ | {
+        "BATHYSCOPE_MODEL": MODEL,
+        "BATHYSCOPE_HOME": str(home),
+        "HF_HUB_OFFLINE": "1",
+    }
+    with served("app.py", environment) as address:
+        yield address
+
+
+@pytest.fixture
+def steer(chromium, server):
+    """`steer(recipe)` opens the steering page in a context of its own."""
+    contexts, errors = [], []
+    warm = chromium.new_page()  # the first deep link of a process finds no page
+    warm.goto(server)
+    warm.get_by_text("Bathyscope", exact=True).wait_for(timeout=WAIT)
+    warm.close()
+
+    def go(recipe, scheme="light"):
+        context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        query = {"model": MODEL, "prompt": PROMPT, "lens": "logit"} | ({"recipe": recipe} if recipe else {})
+        page.goto(f"{server}/steer?{urllib.parse.urlencode(query)}")
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+def written(page, name):
+    """What stands in one card after the prompt, once all texts are written."""
+    page.get_by_role("button", name="Stop", exact=True).wait_for(state="hidden")
+    rest(page)
+    return page.get_by_role("region", name=name).first.inner_text()
+
+
+def alone(seed, strength, layers):
+    """The text of one recipe, computed here and alone."""
+    model = load(MODEL)
+    usual = background.background(model)
+    dose = Dose(background.random_direction(model, seed), strength, layers)
+    edits = Recipe("r", (dose,)).edits(usual.norms)
+    steps = list(model.generate(PROMPT, variants=(BASE, Variant("edited", edits)), max_new_tokens=40))
+    ids = [step.ids[1] for step in steps if step.ids[1] is not None]
+    return b"".join(map(model.tokenizer.piece, ids)).decode("utf-8", "replace")
+
+
+def test_two_people_steer_one_model_and_neither_sees_the_others_edit(steer):
+    one, two = steer("random.1*add*0.5*1-2*all"), steer("random.2*add*-0.5*1-1*all")
+    for page, recipe in ((one, (1, 0.5, (1, 2))), (two, (2, -0.5, (1, 1)))):
+        page.get_by_role("region", name="edited").wait_for()
+        assert shown(alone(*recipe)) in written(page, "edited")
+    assert written(one, "base") == written(two, "base")
+
+
+def test_a_preset_is_one_click_and_the_link_holds_it(steer):
+    page = steer("")
+    page.get_by_role("button", name="Sentiment", exact=True).click()
+    until(page, recipe="preset.sentiment*add*0.2**all")
+    page.get_by_role("region", name="edited").wait_for()
+    page.get_by_text("random pushes of the same size").wait_for()
+
+
+def test_a_strength_moved_by_keyboard_writes_anew_and_undo_brings_it_back(steer):
+    page = steer("random.1*add*0.5*1-2*all")
+    before = written(page, "edited")
+    slider = page.get_by_role("slider", name="Strength of random, seed 1")
+    slider.focus()
+    for _ in range(30):
+        slider.press("ArrowLeft")
+    page.wait_for_timeout(500)
+    rest(page)
+    assert float(asked(page)["recipe"].split("*")[2]) == pytest.approx(0.2, abs=0.02)
+    assert written(page, "edited") != before
+    page.get_by_role("button", name="Undo").click()
+    page.wait_for_timeout(500)
+    rest(page)
+    assert float(asked(page)["recipe"].split("*")[2]) > 0.2
+
+
+def test_a_file_that_is_none_gets_a_sentence(steer):
+    page = steer("random.1*add*0.5*1-2*all")
+    page.get_by_text("New direction", exact=True).click()
+    page.get_by_text("Labelled set", exact=True).click()
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
+        {"name": "x.csv", "mimeType": "text/csv", "buffer": b"a,b\n1,2\n"}
+    )
+    page.get_by_text("The table needs columns").wait_for()
+    page.get_by_text("File", exact=True).click()
+    page.get_by_text("Nothing in the file is executed").wait_for()
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
+        {"name": "x.safetensors", "mimeType": "application/octet-stream", "buffer": b"nonsense"}
+    )
+    page.get_by_text("cannot be read").wait_for()
+    assert asked(page)["recipe"] == "random.1*add*0.5*1-2*all"
