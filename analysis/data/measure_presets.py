@@ -97,7 +97,7 @@ def places(
     layers = (direction.layer, direction.layer)
     recipe = Recipe(chosen.name, (Dose(direction, STRENGTHS[0], layers),))
     prompts = [model.tokenize(text, chat=chosen.chat) for text in chosen.prompts[: cost.prompts]]
-    plus, minus = (_ids(model, chosen.words[side]) for side in ("positive", "negative"))
+    plus, minus = (_ids(model, side) for side in chosen.words)
     responses = [
         dose_response(
             model,

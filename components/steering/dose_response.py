@@ -2,10 +2,10 @@
 
 import pandas as pd
 import streamlit as st
-from analysis.data.presets import Concept
 
 from analysis import AnalysisError, Recipe, Sampling, Tokens
 from analysis.background import Background
+from analysis.data.presets import Concept
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Job, Report
 from analysis.methods import dose
@@ -69,11 +69,9 @@ def _draw_settings(frame: Frame, preset: Concept | None) -> dict:
         help="The baseline that steering has to beat. Empty leaves it out.",
     )
     count = right.slider("New tokens", 8, 64, 20, key="dose count")
-    words = preset.words if preset else {"positive": (), "negative": ()}
-    plus = left.text_input(
-        "Words it should make likelier", ", ".join(words["positive"]), key=f"dose plus {key}"
-    )
-    minus = right.text_input("than these", ", ".join(words["negative"]), key=f"dose minus {key}")
+    plus, minus = map(", ".join, preset.words if preset else ((), ()))
+    plus = left.text_input("Words it should make likelier", plus, key=f"dose plus {key}")
+    minus = right.text_input("than these", minus, key=f"dose minus {key}")
     return {
         "prompts": tuple(line.strip() for line in lines.splitlines() if line.strip()),
         "ask": ask,

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import streamlit as st
-from analysis.data.presets import concepts
 
 from analysis import AnalysisError, Direction, LoadedModel, exchange, library, sides
+from analysis.data.presets import concepts
 from analysis.jobs import Job
 from analysis.methods import activation_difference, contrast
 from analysis.sides import Sides

@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from analysis.data.presets import Concept, concept, concepts
-
 from analysis import (
     AnalysisError,
     Direction,
@@ -20,6 +18,7 @@ from analysis import (
     read,
 )
 from analysis.background import Background
+from analysis.data.presets import Concept, concept, concepts
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Job, Report
 from analysis.methods import contrast, effect, unembedding
@@ -89,7 +88,7 @@ def words_of(model: LoadedModel) -> tuple[tuple[int, ...], tuple[int, ...]] | No
     chosen = preset_at_hand()
     if chosen is None:
         return None
-    plus, minus = (word_ids(model, chosen.words[side]) for side in ("positive", "negative"))
+    plus, minus = (word_ids(model, side) for side in chosen.words)
     return (plus, minus) if plus and minus else None
 
 

@@ -11,8 +11,10 @@ from analysis.data.presets import IDS, Concept, concept, concepts
 from analysis.errors import AnalysisError
 from analysis.sides import LONGEST, Sides, from_lines, to_lines
 
-FRENCH = set("le la les un une des du de est et il elle je nous ne pas dans qui que mon ma son sa ce".split())
-"""Words that no English text of the shipped kind contains."""
+FRENCH = re.compile(
+    r"\b(le|la|les|un|une|des|du|de|est|et|il|elle|je|nous|dans|que|ma|sa|ce|cette)\b|[àâçéèêëîïôûùœ]", re.I
+)
+"""What no English text of the shipped kind contains."""
 each = pytest.mark.parametrize("shipped", concepts(), ids=lambda shipped: shipped.id)
 
 
@@ -118,7 +120,7 @@ def test_held_out_prompts_are_distinct_and_occur_in_no_pair(shipped):
         assert 4 <= len(prompt.split()) <= 10
         assert not sentences(prompt) & learned
         for text in texts(shipped):
-            assert not " ".join(words(text)).startswith(" ".join(words(prompt))), (prompt, text)
+            assert " ".join(words(prompt)) not in " ".join(words(text)), (prompt, text)
 
 
 @each
@@ -132,8 +134,8 @@ def test_words_are_single_and_on_one_side_only(shipped):
 
 def test_french_texts_are_french_and_their_pairs_are_not():
     for french, english in concept("french").pairs:
-        assert FRENCH & set(words(french)) or re.search("[àâçéèêëîïôûùœ]", french), french
-        assert not FRENCH & set(words(english)), english
+        assert FRENCH.search(french), french
+        assert not FRENCH.search(english), english
 
 
 @pytest.mark.parametrize("unknown", ["", "Sentiment", "../samples", "love"])
