@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import streamlit as st
-from analysis.data.presets import Concept, concepts
 
 from analysis import Direction, Dose, Tokens
 from analysis.background import Background
+from analysis.data.presets import Concept, concepts
 from analysis.edits import Positions
 from analysis.recipes import OPERATIONS
 from components import session

@@ -4,9 +4,9 @@ import io
 
 import pandas as pd
 import streamlit as st
-from analysis.data.presets import concept
 
 from analysis import LoadedModel, Recipe, exchange
+from analysis.data.presets import concept
 from analysis.methods.effect import Effect, movers, verdict
 from components import session
 from components.figures.grid_html import grid_html

@@ -12,7 +12,8 @@ from analysis.errors import AnalysisError
 from analysis.sides import LONGEST, Sides, from_lines, to_lines
 
 FRENCH = re.compile(
-    r"\b(le|la|les|un|une|des|du|de|est|et|il|elle|je|nous|dans|que|ma|sa|ce|cette)\b|[àâçéèêëîïôûùœ]", re.I
+    r"\b(le|la|les|un|une|des|du|de|est|et|il|elle|je|tu|nous|dans|que|ma|sa|ce|cette)\b|[àâçéèêëîïôûùœ]",
+    re.I,
 )
 """What no English text of the shipped kind contains."""
 each = pytest.mark.parametrize("shipped", concepts(), ids=lambda shipped: shipped.id)
