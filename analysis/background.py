@@ -63,6 +63,16 @@ def background(model: LoadedModel, report: Report = silent) -> Background:
     return Background(model.fingerprint, norms, kept - kept.mean(1, keepdims=True))
 
 
+def require_kind(kind: str) -> None:
+    """Refuse a kind of random direction that does not exist.
+
+    Raises:
+        AnalysisError: with the kinds there are.
+    """
+    if kind not in KINDS:
+        raise AnalysisError(f"{kind!r} is no kind of random direction; there are {', '.join(KINDS)}.")
+
+
 def random_direction(model: LoadedModel, seed: int = 0) -> Direction:
     """A direction that means nothing, the same at every layer; every one is equally likely.
 
@@ -100,8 +110,7 @@ def null_recipe(recipe: Recipe, usual: Background, kind: str, seed: int) -> Reci
     Source: random norm-matched directions as the baseline of steering, e.g. Arditi et al. 2024, arXiv 2406.11717.
     Misleads when: few are drawn; a band of 4 says little about effects near its edge.
     """
-    if kind not in KINDS:
-        raise AnalysisError(f"{kind!r} is no kind of random direction; there are {', '.join(KINDS)}.")
+    require_kind(kind)
     places = [(number, layer) for number, dose in enumerate(recipe.doses) for layer in dose.range]
     if not places:
         return replace(recipe, name=f"random {seed + 1}")

@@ -1,15 +1,33 @@
-"""Two numbers of the next token: how far a distribution moved, and how the odds of chosen words stand."""
+"""The next token in two numbers: how far its distribution moved, and how the odds of chosen words stand."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64
 
+from analysis.errors import AnalysisError
 from analysis.models.loaded import LoadedModel
 from analysis.numerics import in_chunks, rows_per_chunk
 
 NATS_PER_BIT = float(np.log(2))
+
+
+def word_ids(model: LoadedModel, words: Sequence[str], *, chat: bool = False) -> tuple[int, ...]:
+    """The words that are one token, which is how they can be the next one.
+
+    Args:
+        model: whose vocabulary.
+        words: without spaces around them; empty ones and those of several tokens are left out.
+        chat: an answer begins without a space, so words are looked for in that form too.
+    """
+    ids = []
+    for word in filter(None, map(str.strip, words)):
+        for form in (f" {word}", word) if chat else (f" {word}",):
+            with suppress(AnalysisError):
+                ids.append(model.tokenizer.find(form))
+    return tuple(dict.fromkeys(ids))
 
 
 def divergence(

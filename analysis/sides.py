@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 import pandas as pd
+import pyarrow.parquet
 
 from analysis.errors import AnalysisError
 
@@ -45,8 +46,7 @@ class Sides:
                 f"At least two examples of each side are needed; given {len(self.positive)} positive and "
                 f"{len(self.negative)} negative. One example more of each says what they share."
             )
-        if len(self) > MOST:
-            raise AnalysisError(f"{len(self):,} texts were given; at most {MOST:,} are used. Take a sample.")
+        _require_few(len(self))
         for side, texts in (("Positive", self.positive), ("Negative", self.negative)):
             for number, text in enumerate(texts, 1):
                 _require_text(text, f"{side} text {number}")
@@ -111,9 +111,14 @@ def read_table(data: bytes, filename: str) -> pd.DataFrame:
         )
     try:
         table = _parsed(data, kind)
+    except AnalysisError:
+        raise
     except Exception as error:  # whatever a reader of foreign files trips over, the person gets a sentence
         reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        raise AnalysisError(f"{filename} cannot be read as {kind[1:].upper()}: {reason[0][:200]}") from error
+        advice = " Put texts with commas into quotes." if kind == ".csv" else ""
+        raise AnalysisError(
+            f"{filename} cannot be read as {kind[1:].upper()}: {reason[0][:200]}.{advice}"
+        ) from error
     if not len(table):
         raise AnalysisError(f"{filename} holds no rows.")
     return table
@@ -121,12 +126,17 @@ def read_table(data: bytes, filename: str) -> pd.DataFrame:
 
 def _parsed(data: bytes, kind: str) -> pd.DataFrame:
     if kind == ".parquet":
+        _require_few(
+            pyarrow.parquet.read_metadata(io.BytesIO(data)).num_rows
+        )  # a small file may unpack to millions
         return pd.read_parquet(io.BytesIO(data)).astype(object)  # decoded now: damaged text is found here
     if kind == ".jsonl":
         return pd.DataFrame([json.loads(line) for line in data.decode("utf-8").split("\n") if line.strip()])
-    return pd.read_csv(
-        io.BytesIO(data), sep="\t" if kind == ".tsv" else ",", dtype=str, keep_default_na=False
+    # without a header, as pandas otherwise takes the first of too many fields for the row's name
+    rows = pd.read_csv(
+        io.BytesIO(data), sep="\t" if kind == ".tsv" else ",", dtype=str, keep_default_na=False, header=None
     )
+    return rows[1:].set_axis(rows.iloc[0].tolist(), axis=1)
 
 
 def from_table(table: pd.DataFrame, positive: str | None = None, *, chat: bool = False) -> Sides:
@@ -151,7 +161,9 @@ def from_table(table: pd.DataFrame, positive: str | None = None, *, chat: bool =
             "The table needs columns `positive` and `negative`, or `text` and `label`; it has "
             f"{given}. Rename them and upload it again."
         )
-    texts, names = map(_as_text, table[columns["text"]]), [str(name) for name in table[columns["label"]]]
+    texts, names = (list(map(_as_text, table[columns[column]])) for column in ("text", "label"))
+    if "" in names:
+        raise AnalysisError(f"Row {names.index('') + 1} has no label. Fill it in or remove the row.")
     chosen = _positive_label(names, positive)
     by_side: tuple[list[str], list[str]] = ([], [])
     for text, name in zip(texts, names, strict=True):
@@ -162,7 +174,7 @@ def from_table(table: pd.DataFrame, positive: str | None = None, *, chat: bool =
 def labels_of(table: pd.DataFrame) -> tuple[str, ...]:
     """The labels of a labelled table, sorted; empty for pairs."""
     column = next((column for column in table.columns if str(column).strip().lower() == "label"), None)
-    return () if column is None else tuple(sorted({str(label) for label in table[column]}))
+    return () if column is None else tuple(sorted({_as_text(label) for label in table[column]} - {""}))
 
 
 def _positive_label(names: list[str], positive: str | None) -> str:
@@ -188,6 +200,11 @@ def _as_text(value: object) -> str:
         if pd.api.types.is_scalar(value) and pd.isna(value)
         else str(value)
     )
+
+
+def _require_few(texts: int) -> None:
+    if texts > MOST:
+        raise AnalysisError(f"{texts:,} texts were given; at most {MOST:,} are used. Take a sample.")
 
 
 def _require_text(text: str, which: str) -> None:

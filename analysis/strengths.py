@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Int
 
-from analysis.background import KINDS, Background, null_recipe
+from analysis.background import Background, null_recipe, require_kind
 from analysis.edits import BASE, Variant
 from analysis.errors import AnalysisError
 from analysis.recipes import Recipe
@@ -97,8 +97,7 @@ def grid_of(
     Raises:
         AnalysisError: the kind does not exist, or the recipe cannot be scaled.
     """
-    if kind not in KINDS:
-        raise AnalysisError(f"{kind!r} is no kind of random direction; there are {', '.join(KINDS)}.")
+    require_kind(kind)
     push = is_push(recipe)
     versions = [recipe, *(null_recipe(recipe, usual, kind, seed + number) for number in range(nulls))]
     rows, at = [BASE], np.zeros((len(versions), len(strengths)), int)

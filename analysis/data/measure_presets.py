@@ -17,12 +17,12 @@ import numpy as np
 from analysis.background import Background, background
 from analysis.data.presets import Concept, concept, concepts
 from analysis.directions import Direction
-from analysis.errors import AnalysisError
 from analysis.methods import contrast
 from analysis.methods.dose import DoseResponse, dose_response
 from analysis.models.loaded import LoadedModel
 from analysis.models.opening import load
 from analysis.models.spec import ModelSpec
+from analysis.next_token import word_ids
 from analysis.recipes import Dose, Recipe
 from analysis.results import AgainstNull
 from analysis.sides import Sides
@@ -97,7 +97,7 @@ def places(
     layers = (direction.layer, direction.layer)
     recipe = Recipe(chosen.name, (Dose(direction, STRENGTHS[0], layers),))
     prompts = [model.tokenize(text, chat=chosen.chat) for text in chosen.prompts[: cost.prompts]]
-    plus, minus = (_ids(model, side) for side in chosen.words)
+    plus, minus = (word_ids(model, side, chat=chosen.chat) for side in chosen.words)
     responses = [
         dose_response(
             model,
@@ -173,17 +173,6 @@ def _measure(name: str, curves: list[AgainstNull | None], number: int, base: flo
     return Measure(
         name, base, float(curves[0].values[number]), float(np.nanmin(nulls)), float(np.nanmax(nulls))
     )
-
-
-def _ids(model: LoadedModel, words: Sequence[str]) -> tuple[int, ...]:
-    """The words that are one token behind a space; the others say nothing of the next token."""
-    ids = []
-    for word in words:
-        try:
-            ids.append(model.tokenizer.find(f" {word}"))
-        except AnalysisError:
-            continue
-    return tuple(dict.fromkeys(ids))
 
 
 def main() -> int:

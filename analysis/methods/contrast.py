@@ -333,10 +333,13 @@ def propose(separation: tuple[Separation, ...], top: int) -> tuple[int, str]:
     )
 
 
-def _probe(states: States, positive: np.ndarray, negative: np.ndarray, layer: int) -> Probe:
-    """A difference of means over whole texts, from the examples kept back."""
+def _probe(states: States, positive: np.ndarray, negative: np.ndarray, layer: int) -> Probe | None:
+    """A difference of means over whole texts, from the examples kept back; None where they do not differ."""
     a, b = states.mean_positive[layer, positive], states.mean_negative[layer, negative]
     weights = difference_of_means(a, b)
-    weights = weights / np.linalg.norm(weights)
+    length = np.linalg.norm(weights)
+    if not length > 0:
+        return None
+    weights = weights / length
     high, low = float(a.mean(0) @ weights), float(b.mean(0) @ weights)
     return Probe(layer, weights.astype(np.float32), (high + low) / 2, (high - low) / 2)

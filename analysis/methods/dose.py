@@ -305,7 +305,7 @@ def _gain(task: _Task, prompts: Sequence[Tokens], recipe: Recipe, usual: Backgro
 
 
 _SHAPES = {
-    "score": ("Concept score of the text", "half the distance between the sides", Bounds(None, None)),
+    "score": ("Concept score of the text", "sides at -1 and +1", Bounds(None, None)),
     "odds": ("Log-odds of the words", "nats", Bounds(None, None)),
     "perplexity": ("Perplexity of the text", "perplexity (unedited model)", Bounds(1, None)),
     "repetition": ("Repetition in the text", "share of 3-grams", Bounds(0, 1)),
@@ -344,7 +344,7 @@ def _response(
         base=_written(task, rows, mean, 0),
         asked=_written(task, rows, mean, -1) if asked else None,
         breaks_at=breaks,
-        useful=_useful(strengths, score or odds, breaks, upwards),
+        useful=_useful(strengths, score or odds, mean["score" if score else "odds"][0], breaks, upwards),
         gain=small[0],
         gain_missing=small[1],
         guidance=guidance,
@@ -393,13 +393,14 @@ def _written(task: _Task, rows: list[_Rows], mean: dict[str, np.ndarray], row: i
 def _useful(
     strengths: tuple[float, ...],
     effect: AgainstNull | None,
+    unedited: float,
     breaks: tuple[float | None, float | None],
     upwards: bool,
 ) -> tuple[float, float] | None:
     if effect is None or not len(effect.nulls):
         return None
-    low, high = effect.band
-    outside = effect.values > high if upwards else effect.values < low
+    low, high = effect.band  # random pushes may all hurt: the unedited text has to be beaten too
+    outside = effect.values > np.fmax(high, unedited) if upwards else effect.values < np.fmin(low, unedited)
     return tradeoff.useful(strengths, outside, breaks, upwards)
 
 

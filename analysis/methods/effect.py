@@ -13,7 +13,7 @@ from jaxtyping import Float32
 
 from analysis import next_token
 from analysis.activations import Trace
-from analysis.background import KINDS, Background, null_recipe
+from analysis.background import KINDS, Background, null_recipe, require_kind
 from analysis.edits import BASE, Variant
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent
@@ -150,6 +150,7 @@ def measure(
     recipe.require_fit(model)
     if not recipe.doses:
         raise AnalysisError("The recipe is empty. Add a direction to it first.")
+    require_kind(kind)
     if not 0 <= nulls <= 32:
         raise AnalysisError(f"0 to 32 random controls can run beside a recipe; given {nulls}.")
     report("Running the text unedited")

@@ -3,7 +3,7 @@
 Our own loop, because transformers' `generate` draws from the process's global random state (so seeds do
 not reproduce while sessions overlap) and can neither be cancelled nor read between two tokens. Greedy
 output equals `generate` token for token, unless two tokens tie within the rounding of float32: products
-with a few rows are summed in the order that is fast (`hooks`).
+with few rows are summed in the order that is fast (`few_rows`).
 """
 
 from collections.abc import Generator, Iterator
@@ -19,6 +19,7 @@ from transformers import Cache
 from analysis.edits import Site, Variant
 from analysis.errors import AnalysisError
 from analysis.models import hooks
+from analysis.models.growing_cache import growing
 from analysis.models.prefix import Memory, Prefix, join, memory, resume, resumes_at
 from analysis.tokens import Tokens
 
@@ -88,7 +89,7 @@ def decode(model: "LoadedModel", request: Request) -> Iterator[Step]:
         return
     texts = _Texts(len(request.variants), request.sampling, _end_tokens(model))
     resumable = request.prefix is not None and request.prefix.cache is not None and not request.read
-    cache = yield from (_resumed if resumable else _begun)(model, request, texts)
+    cache = growing((yield from (_resumed if resumable else _begun)(model, request, texts)))
     for position in range(len(request.tokens), len(request.tokens) + request.max_new_tokens - 1):
         if all(texts.ended):
             return

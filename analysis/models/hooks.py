@@ -17,6 +17,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 
 from analysis.edits import Edit, Site, Variant
+from analysis.models import few_rows
 from analysis.models.layouts import Parts
 
 
@@ -36,7 +37,7 @@ class Plan:
     resume: tuple[int, Tensor] | None = None
     """(layer, residual stream at that layer): blocks up to that layer are not computed."""
     few_rows: bool = False
-    """Passes of a few columns may multiply weight by state: faster, and equal up to float32 rounding only."""
+    """Passes of a few columns may take faster products, equal up to float32 rounding only; see `few_rows`."""
     room: dict[Site, Tensor] = field(default_factory=dict)
     """Where to keep what is read, in float32; sites without room are kept in memory of their own."""
     captured: dict[Site, Tensor] = field(default_factory=dict)
@@ -47,9 +48,6 @@ class Plan:
         # an empty set is asked nothing: hashing a site 91 times would cost a decoding step 0.1 ms
         return bool(self.reads and site in self.reads or self.edits and site in self.edits)
 
-
-FEW_ROWS = 8
-"""Up to so many rows a product with a weight is bound by reading the weight, and its direction matters."""
 
 _PLAN: ContextVar[Plan | None] = ContextVar("plan", default=None)
 
@@ -75,9 +73,13 @@ def install(parts: Parts) -> None:
         block.register_forward_hook(_on_output(Site(layer), 1.0))
         attention.register_forward_hook(_on_output(Site(layer, "attention"), parts.write_scale))
         mlp.register_forward_hook(_on_output(Site(layer, "mlp"), parts.write_scale))
-    for module in itertools.chain(*(block.modules() for block in parts.blocks), parts.head.modules()):
-        if _has_faster_direction(module):
-            module.forward = functools.partial(_by_few_rows, module, module.forward)
+    inside = itertools.chain(*(part.modules() for part in (*parts.blocks, parts.head)))
+    few_rows.quicken(inside, _few_rows_will_do)
+
+
+def _few_rows_will_do() -> bool:
+    plan = _PLAN.get()
+    return plan is not None and plan.few_rows
 
 
 def edits_of(rows: Sequence[Variant]) -> dict[Site, list[tuple[int, Edit]]]:
@@ -169,24 +171,3 @@ def _skippable(layer: int, as_tuple: bool, forward: Callable, *args, **kwargs):
     given = args[0] if args else kwargs["hidden_states"]
     residual = plan.resume[1].to(given) if layer == plan.resume[0] else given
     return (residual, None) if as_tuple else residual
-
-
-def _has_faster_direction(module: nn.Module) -> bool:
-    """True for the linear maps that MKL multiplies at half of the memory's speed when a state has few rows."""
-    if type(module) is not nn.Linear or not torch.backends.mkl.is_available():
-        return False
-    return module.weight.dtype == torch.float32 and module.weight.device.type == "cpu"
-
-
-def _by_few_rows(module: nn.Linear, forward: Callable, x: Tensor) -> Tensor:
-    """A linear map as weight @ x', which reads the weight once; x @ weight' takes two to four times as long."""
-    plan = _PLAN.get()
-    if plan is None or not plan.few_rows or (count := x.numel() // x.shape[-1]) > FEW_ROWS:
-        return forward(x)
-    rows = x.reshape(count, -1)
-    several = rows if count > 1 else torch.cat((rows, rows))  # a single row would take the slow routine
-    product = torch.mm(module.weight, several.T)
-    result = (product if count > 1 else product[:, :1]).T.contiguous()
-    if module.bias is not None:
-        result += module.bias
-    return result.view(*x.shape[:-1], -1)

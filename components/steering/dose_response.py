@@ -10,13 +10,14 @@ from analysis.fingerprint import fingerprint
 from analysis.jobs import Job, Report
 from analysis.methods import dose
 from analysis.methods.dose import DoseResponse
+from analysis.next_token import word_ids
 from components import session
 from components.figures.dose import draw_measure
 from components.frame import Frame
 from components.literal import plain
 from components.requests import again, held
 from components.steering.recipe_editor import change_dose
-from components.steering.requests import Controls, preset_at_hand, recipe_key, word_ids
+from components.steering.requests import Controls, preset_at_hand, recipe_key
 from components.waiting import problem, wait_for
 
 NULLS = 4
@@ -52,8 +53,8 @@ def draw(frame: Frame, recipe: Recipe, usual: Background, controls: Controls) ->
 
 def _draw_settings(frame: Frame, preset: Concept | None) -> dict:
     """Prompts, words and the sentence that asks."""
-    own = [session.view().prompt]
-    prompts = [*own, *(preset.prompts[:2] if preset else ())]
+    view = session.view()
+    prompts = [view.prompt, *(preset.prompts[:2] if preset else ())]
     left, right = st.columns([1.4, 1])
     key = preset.id if preset else "own"
     lines = left.text_area(
@@ -76,8 +77,8 @@ def _draw_settings(frame: Frame, preset: Concept | None) -> dict:
         "prompts": tuple(line.strip() for line in lines.splitlines() if line.strip()),
         "ask": ask,
         "count": count,
-        "plus": word_ids(frame.model, plus.split(",")),
-        "minus": word_ids(frame.model, minus.split(",")),
+        "plus": word_ids(frame.model, plus.split(","), chat=view.chat),
+        "minus": word_ids(frame.model, minus.split(","), chat=view.chat),
     }
 
 

@@ -1,7 +1,7 @@
 """What the steering page asks of the analysis, as shared jobs keyed by the request's fingerprint."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from analysis import (
@@ -23,6 +23,7 @@ from analysis.fingerprint import fingerprint
 from analysis.jobs import Job, Report
 from analysis.methods import contrast, effect, unembedding
 from analysis.methods.effect import Effect
+from analysis.next_token import word_ids
 from analysis.sides import Sides
 from components import session
 from components.recipe_link import DoseView
@@ -88,7 +89,7 @@ def words_of(model: LoadedModel) -> tuple[tuple[int, ...], tuple[int, ...]] | No
     chosen = preset_at_hand()
     if chosen is None:
         return None
-    plus, minus = (word_ids(model, side) for side in chosen.words)
+    plus, minus = (word_ids(model, side, chat=session.view().chat) for side in chosen.words)
     return (plus, minus) if plus and minus else None
 
 
@@ -97,17 +98,6 @@ def preset_at_hand() -> Concept | None:
     doses = session.view().recipe
     kind, _, name = doses[0].reference.partition(".") if doses else ("", "", "")
     return next((each for each in concepts() if kind == "preset" and each.id == name), None)
-
-
-def word_ids(model: LoadedModel, words: Sequence[str]) -> tuple[int, ...]:
-    """The words that are one token behind a space; the others say nothing of the next token."""
-    ids = []
-    for word in filter(None, map(str.strip, words)):
-        try:
-            ids.append(model.tokenizer.find(f" {word}"))
-        except AnalysisError:
-            continue
-    return tuple(dict.fromkeys(ids))
 
 
 def dose_of(model: LoadedModel, view: DoseView, direction: Direction) -> Dose:

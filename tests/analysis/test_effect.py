@@ -463,7 +463,6 @@ def test_a_base_of_another_model_is_refused(toy, planted, tokens, usual):
         measure(toy, tokens, recipe(), usual, base=planted.run(tokens))
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="the kind is looked at only where a control is drawn")
 def test_an_unknown_kind_is_refused_without_controls_too(toy, tokens, usual):
     with pytest.raises(AnalysisError, match="no kind of random direction"):
         measure(toy, tokens, recipe(), usual, nulls=0, kind="uniform")

@@ -181,8 +181,6 @@ def test_nothing_is_written_that_could_not_be_read_again():
     assert "gap is nan" in told(exchange.to_safetensors, nan)
     wide = direction((1,), values=np.ones((1, 16_000_000), np.float32))
     assert "64.0 MB" in told(exchange.to_safetensors, wide)
-    tiny = direction((1,), values=np.full((1, D_MODEL), 1e-40, np.float32))
-    assert "no usable length" in told(exchange.to_safetensors, tiny)
     dose = Dose(direction(), 0.1, (1, 1))
     assert "201 entries" in told(exchange.recipe_to_bytes, Recipe("many", (dose,) * 201))
     chatty = [
