@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32
 
-from analysis.edits import Stream
 from analysis.errors import AnalysisError
 from analysis.models.loaded import LoadedModel
 
@@ -71,7 +70,6 @@ class Direction:
     """By layer, for directions built from examples."""
     probe: Probe | None = None
     """Reads the concept independently of this direction; None where there are no examples to build it from."""
-    stream: Stream = "residual"
 
     def __post_init__(self):
         values = _frozen(self.values)

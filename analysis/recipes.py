@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from analysis.directions import Direction
-from analysis.edits import Ablate, Edit, Positions, Reflect, SetComponent, Site, Steer
+from analysis.edits import Ablate, Edit, Positions, Reflect, SetComponent, Site, Steer, Stream
 from analysis.errors import AnalysisError
 from analysis.models.loaded import LoadedModel
 
@@ -34,6 +34,8 @@ class Dose:
     operation: str = "add"
     """One of `OPERATIONS`."""
     positions: Positions = "all"
+    stream: Stream = "residual"
+    """What it acts on: the residual stream, or what `attention` or `mlp` of these blocks add to it."""
 
     def __post_init__(self):
         if self.operation not in OPERATIONS:
@@ -48,8 +50,21 @@ class Dose:
             raise AnalysisError(
                 f"Layers {first} to {last} are no range; give the lower layer first, from 0 on."
             )
+        if first == 0 and self.stream != "residual":
+            raise AnalysisError(
+                f"Layer 0 is the embedding, which has no {self.stream} output. Start at layer 1, or act on the "
+                "residual stream."
+            )
         for layer in range(first, last + 1):
             self.direction.at(layer)
+
+    def __str__(self) -> str:
+        """Everything about it in one line."""
+        where = "" if self.stream == "residual" else f" of the {self.stream} output"
+        return (
+            f"{self.operation} {self.direction.name} ({self.direction.how}), strength {self.strength:g} of the "
+            f"residual norm, layers {self.layers[0]} to {self.layers[1]}{where}, positions {self.positions}"
+        )
 
     @property
     def range(self) -> range:
@@ -61,7 +76,7 @@ class Dose:
         return tuple(self._edit(layer, float(norms[layer])) for layer in self.range)
 
     def _edit(self, layer: int, norm: float) -> Edit:
-        site, vector = Site(layer, self.direction.stream), self.direction.unit(layer)
+        site, vector = Site(layer, self.stream), self.direction.unit(layer)
         if self.operation == "add":
             # split evenly: the same push at every layer of a range would be as many times as strong
             return Steer(site, vector, self.strength * norm / len(self.range), self.positions)

@@ -8,8 +8,9 @@ behind it where the key is a recipe's.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import get_args
 
-from analysis.edits import Positions
+from analysis.edits import Positions, Stream
 from analysis.recipes import OPERATIONS, STRONGEST
 
 MOST_DOSES = 6
@@ -33,6 +34,7 @@ class DoseView:
     layers: tuple[int, int] | None = None
     """First and last; None is the layer the direction proposes."""
     positions: Positions = "all"
+    stream: Stream = "residual"
 
 
 def to_text(doses: Iterable[DoseView]) -> str:
@@ -43,7 +45,8 @@ def to_text(doses: Iterable[DoseView]) -> str:
 def _dose_text(dose: DoseView) -> str:
     layers = "" if dose.layers is None else f"{dose.layers[0]}-{dose.layers[1]}"
     at = dose.positions if isinstance(dose.positions, str) else "_".join(map(str, dose.positions))
-    return f"{dose.reference}*{dose.operation}*{dose.strength:g}*{layers}*{at}"
+    site = "" if dose.stream == "residual" else f"*{dose.stream}"
+    return f"{dose.reference}*{dose.operation}*{dose.strength:g}*{layers}*{at}{site}"
 
 
 def from_text(text: str) -> tuple[DoseView, ...]:
@@ -54,7 +57,10 @@ def from_text(text: str) -> tuple[DoseView, ...]:
 
 def _dose_of(text: str) -> DoseView | None:
     parts = text.split("*")
-    if len(parts) != 5 or not REFERENCE.fullmatch(parts[0]) or parts[1] not in OPERATIONS:
+    parts += ["residual"] * (len(parts) == 5)
+    if len(parts) != 6 or not REFERENCE.fullmatch(parts[0]):
+        return None
+    if parts[1] not in OPERATIONS or parts[5] not in get_args(Stream):
         return None
     if not re.fullmatch(r"-?[0-9]{1,3}(\.[0-9]{1,6})?", parts[2]) or abs(float(parts[2])) > STRONGEST:
         return None
@@ -62,9 +68,8 @@ def _dose_of(text: str) -> DoseView | None:
     if positions is None or not re.fullmatch(r"([0-9]{1,4}-[0-9]{1,4})?", parts[3]):
         return None
     first, last = map(int, parts[3].split("-")) if parts[3] else (0, 0)
-    return DoseView(
-        parts[0], parts[1], float(parts[2]), (first, max(first, last)) if parts[3] else None, positions
-    )
+    layers = (first, max(first, last)) if parts[3] else None
+    return DoseView(parts[0], parts[1], float(parts[2]), layers, positions, parts[5])
 
 
 def _positions(text: str) -> Positions | None:

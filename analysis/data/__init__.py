@@ -1,1 +1,1 @@
-"""Data that ships: texts to fit on and examples to start from."""
+"""Data that ships: texts to fit on, examples to start from, and concepts as contrast pairs."""

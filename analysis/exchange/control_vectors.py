@@ -107,11 +107,10 @@ def from_gguf(data: bytes, name: str = "imported") -> Direction:
 
 def _expressible(direction: Direction) -> list[int]:
     kept = [layer for layer in direction.layers if layer >= FIRST_IN_GGUF]
-    if direction.stream != "residual" or not kept:
+    if not kept:
         raise AnalysisError(
-            f"The direction {shown(direction.name)} is of the {direction.stream} stream with layers up to "
-            f"{direction.layers[-1]}. llama.cpp adds control vectors to the residual stream from layer "
-            f"{FIRST_IN_GGUF} on; export this one as safetensors."
+            f"The direction {shown(direction.name)} has layers up to {direction.layers[-1]}. llama.cpp adds control "
+            f"vectors from layer {FIRST_IN_GGUF} on; export this one as safetensors."
         )
     return kept
 

@@ -155,7 +155,6 @@ def _apart(direction: Direction) -> tuple[Content, Arrays]:
     content = {field: str(getattr(direction, field)) for field in TEXTS} | {
         "layers": [int(layer) for layer in direction.layers],
         "layer": int(direction.layer),
-        "stream": direction.stream,
         "separation": [_numbers_of(separation, SEPARATION) for separation in direction.separation],
         "probe": None if probe is None else _numbers_of(probe, PROBE),
     }
@@ -168,7 +167,7 @@ def _numbers_of(part: Separation | Probe, fields: tuple[str, ...]) -> Content:
 
 
 def _joined(content: Any, arrays: Arrays, place: str = "") -> Direction:
-    checks.require_fields(content, "direction", (*TEXTS, "layers", "layer", "stream", "separation", "probe"))
+    checks.require_fields(content, "direction", (*TEXTS, "layers", "layer", "separation", "probe"))
     values = checks.array(arrays, f"{place}values", 2)
     return Direction(
         **{field: checks.text(content[field], field) for field in TEXTS},
@@ -179,7 +178,6 @@ def _joined(content: Any, arrays: Arrays, place: str = "") -> Direction:
             _separation(s) for s in checks.items(content["separation"], "separation", MOST_LAYERS)
         ),
         probe=_probe(content["probe"], arrays, place, values.shape[1]),
-        stream=checks.choice(content["stream"], "stream", get_args(Stream)),
     )
 
 
@@ -230,6 +228,7 @@ def _dose_apart(dose: Dose, place: int) -> Content:
         "strength": float(dose.strength),
         "layers": [int(layer) for layer in dose.layers],
         "positions": at if isinstance(at, str) else [int(position) for position in at],
+        "stream": dose.stream,
     }
 
 
@@ -244,7 +243,9 @@ def _joined_recipe(content: Any, arrays: Arrays) -> Recipe:
 
 
 def _dose(content: Any, directions: list[Direction]) -> Dose:
-    checks.require_fields(content, "dose", ("direction", "operation", "strength", "layers", "positions"))
+    checks.require_fields(
+        content, "dose", ("direction", "operation", "strength", "layers", "positions", "stream")
+    )
     layers = checks.items(content["layers"], "layers of a dose", 2)
     if len(layers) != 2:
         raise Wrong(f"a dose has {len(layers)} layers; expected the first and the last")
@@ -254,6 +255,7 @@ def _dose(content: Any, directions: list[Direction]) -> Dose:
         layers=(checks.layer(layers[0]), checks.layer(layers[1])),
         operation=checks.choice(content["operation"], "operation", tuple(OPERATIONS)),
         positions=_positions(content["positions"]),
+        stream=checks.choice(content["stream"], "stream", get_args(Stream)),
     )
 
 

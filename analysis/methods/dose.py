@@ -472,14 +472,7 @@ def _provenance(
 ) -> Provenance:
     model, sampling = task.model, task.sampling
     label = model.tokenizer.label
-    doses = (
-        (
-            f"direction {number}",
-            f"{dose.operation} {dose.direction.name} ({dose.direction.how}), proportion {dose.strength:g}, "
-            f"layers {dose.layers[0]} to {dose.layers[1]}, positions {dose.positions}",
-        )
-        for number, dose in enumerate(recipe.doses, 1)
-    )
+    doses = ((f"direction {number}", str(dose)) for number, dose in enumerate(recipe.doses, 1))
     words = f"{' '.join(map(label, task.plus))} against {' '.join(map(label, task.minus))}"
     settings = (
         *doses,

@@ -313,14 +313,7 @@ def _divergences(
 
 
 def _provenance(model: LoadedModel, recipe: Recipe, nulls: int, kind: str, seed: int) -> Provenance:
-    doses = tuple(
-        (
-            f"direction {number}",
-            f"{dose.operation} {dose.direction.name} ({dose.direction.how}), strength {dose.strength:g} of the "
-            f"residual norm, layers {dose.layers[0]} to {dose.layers[1]}, positions {dose.positions}",
-        )
-        for number, dose in enumerate(recipe.doses, 1)
-    )
+    doses = ((f"direction {number}", str(dose)) for number, dose in enumerate(recipe.doses, 1))
     return Provenance(
         model.title,
         model.revision,

@@ -15,6 +15,7 @@ from components.recipe_link import MOST_DOSES, PARTS, DoseView
 
 CHOSEN = "chosen"
 WHERE = {"all": "all tokens", "prompt": "prompt only", "generated": "generated only", CHOSEN: "chosen tokens"}
+SITES = {"residual": "the residual stream", "attention": "what attention adds", "mlp": "what the MLP adds"}
 MOST_REMEMBERED = 30
 STRENGTH_HELP = (
     "A fraction of the usual residual norm at that layer; attention sinks are left out of the norm. In a range of "
@@ -75,7 +76,7 @@ def draw_dose(tokens: Tokens, number: int, view: DoseView, dose: Dose, usual: Ba
         [1.5, 1.25, 2.2, 1.9, 1.35, 0.45], vertical_alignment="center", gap="small"
     )
     with name:
-        _draw_name(direction, number)
+        _draw_name(view, number, direction)
     with operation:
         _draw_operation(view, number)
     with strength:
@@ -94,12 +95,25 @@ def draw_dose(tokens: Tokens, number: int, view: DoseView, dose: Dose, usual: Ba
     )
 
 
-def _draw_name(direction: Direction, number: int) -> None:
+def _draw_name(view: DoseView, number: int, direction: Direction) -> None:
     with st.popover(plain(direction.name), width="stretch", key=f"dose {number} name"):
         st.markdown(plain(direction.how))
         st.markdown(plain(direction.why))
         st.caption(plain(f"Source: {direction.source}"))
         st.caption(f"Found in {literal(direction.weights or 'a file that does not say')}")
+        _draw_site(view, number)
+
+
+def _draw_site(view: DoseView, number: int) -> None:
+    state, key = st.session_state, f"dose {number} site"
+    state[key] = view.stream
+
+    def choose() -> None:
+        first, last = view.layers or (1, 1)
+        from_one = {} if first else {"layers": (1, max(1, last))}  # the embedding has no such outputs
+        change_dose(number, stream=state[key], **from_one)
+
+    st.radio("It acts on", list(SITES), format_func=SITES.get, key=key, on_change=choose)
 
 
 def _draw_operation(view: DoseView, number: int) -> None:
@@ -143,7 +157,7 @@ def _draw_layers(view: DoseView, number: int, direction: Direction) -> None:
         st.caption(f"layer {known[0]}, the only one")
         return
     state, key = st.session_state, f"dose {number} layers"
-    low, high = known[0], known[-1]
+    low, high = max(known[0], view.stream != "residual"), known[-1]
     state[key] = (min(max(first, low), high), min(max(last, low), high))
     st.slider(
         f"Layers of {plain(direction.name)}",

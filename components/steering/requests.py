@@ -108,7 +108,7 @@ def dose_of(model: LoadedModel, view: DoseView, direction: Direction) -> Dose:
     """
     direction.require_fit(model)
     layers = view.layers or (direction.layer, direction.layer)
-    return Dose(direction, view.strength, layers, view.operation, view.positions)
+    return Dose(direction, view.strength, layers, view.operation, view.positions, view.stream)
 
 
 def recipe_key(recipe: Recipe) -> str:
@@ -120,6 +120,7 @@ def recipe_key(recipe: Recipe) -> str:
                 dose.strength,
                 dose.layers,
                 dose.positions,
+                dose.stream,
                 dose.direction.values,
                 dose.direction.layers,
             )

@@ -1,11 +1,12 @@
 """Taking a steering result away: a replay as HTML, the numbers, the recipe itself, and the code."""
 
+import dataclasses
 import io
 
 import pandas as pd
 import streamlit as st
 
-from analysis import LoadedModel, Recipe, exchange
+from analysis import LoadedModel, Recipe, Sampling, exchange
 from analysis.data.presets import concept
 from analysis.methods.effect import Effect, movers, verdict
 from components import session
@@ -15,22 +16,24 @@ from components.reading_grid import change_grid
 from components.recipe_link import DoseView
 from components.requests import lens_now, reading_of
 from components.steering.live_texts import LiveTexts
-from components.steering.requests import edited_reading_of
+from components.steering.requests import Controls, edited_reading_of
+from components.steering.texts import SHOWN_NULLS
 from components.take_away import opening_lines
 
 QUESTION = "Does this push change what the model says, more than any push of its size would?"
 
 
-def draw(frame: Frame, recipe: Recipe, effect: Effect, key: str) -> None:
+def draw(frame: Frame, recipe: Recipe, controls: Controls, effect: Effect, key: str) -> None:
     """The buttons and the code.
 
     Args:
         frame: model, text and cursor.
         recipe: what was done.
+        controls: the random controls beside it.
         effect: what it did.
         key: names the effect.
     """
-    code = snippet(frame)
+    code = snippet(frame, controls)
     with st.container(horizontal=True, key="steer_away"):
         st.download_button(
             "HTML",
@@ -140,10 +143,10 @@ def _parquet(table: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def snippet(frame: Frame) -> str:
+def snippet(frame: Frame, controls: Controls) -> str:
     """The few lines of Python that do the same."""
     lines = [
-        "from analysis import Dose, ModelSpec, Recipe, Sides, background, load",
+        "from analysis import Dose, ModelSpec, Recipe, Sampling, Sides, background, load",
         "from analysis.data.presets import concept",
         "from analysis.methods import contrast, effect, unembedding",
         "",
@@ -159,17 +162,29 @@ def snippet(frame: Frame) -> str:
             else repr(view.layers)
         )
         names.append(
-            f"Dose(direction_{number}, {view.strength}, {layers}, {view.operation!r}, {view.positions!r})"
+            f"Dose(direction_{number}, {view.strength}, {layers}, {view.operation!r}, {view.positions!r}, "
+            f"{view.stream!r})"
         )
     lines += [
         f"recipe = Recipe('recipe', ({', '.join(names)},))",
-        "measured = effect.measure(model, tokens, recipe, usual)",
+        f"controls = {dataclasses.asdict(controls)}",
+        "measured = effect.measure(model, tokens, recipe, usual, **controls)",
         f"print(effect.verdict(measured, {frame.position}))",
-        "variants = effect.variants_of(recipe, usual, nulls=2, kind='isotropic', seed=0)",
-        "for step in model.generate(tokens, variants=variants, max_new_tokens=40):",
-        "    print(step.ids)  # base, edited, random 1, random 2",
+        *_writing_lines(controls),
     ]
     return "\n".join(lines)
+
+
+def _writing_lines(controls: Controls) -> list[str]:
+    """How the texts are written again, as they were last."""
+    texts: LiveTexts | None = st.session_state.get("live_texts")
+    sampling, count = (texts.request.sampling, texts.request.count) if texts else (Sampling(), 40)
+    return [
+        f"variants = effect.variants_of(recipe, usual, **controls)[:{2 + SHOWN_NULLS}]",
+        f"sampling = {sampling}",
+        f"for step in model.generate(tokens, variants=variants, sampling=sampling, max_new_tokens={count}):",
+        f"    print(step.ids)  # {', '.join(['base', 'edited', *['random'] * min(controls.nulls, SHOWN_NULLS)])}",
+    ]
 
 
 def _direction_lines(view: DoseView, name: str) -> list[str]:

@@ -151,7 +151,7 @@ def _draw_effect(
     elif part == INSIDE:
         inside.draw(frame, effect, key)
     elif part == AWAY:
-        take_away.draw(frame, recipe, effect, key)
+        take_away.draw(frame, recipe, controls, effect, key)
     _draw_origin(effect)
 
 

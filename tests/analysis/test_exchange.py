@@ -42,7 +42,7 @@ def direction(layers=(1, 2, 3), name="sea", seed=0, **changed) -> Direction:
 def rich() -> Direction:
     separation = (Separation(1, 0.75, 0.1, 0.5, 1 / 3), Separation(2, 1.0, 0.0, 0.0, -2e-17))
     probe = Probe(2, np.array([0.1, -0.0, 3e-40, 5], np.float32), -1 / 3, 0.1)
-    return direction(name='日本 "\n\\ 🐋 \ud800', separation=separation, probe=probe, stream="mlp", layer=2)
+    return direction(name='日本 "\n\\ 🐋 \ud800', separation=separation, probe=probe, layer=2)
 
 
 def recipe() -> Recipe:
@@ -50,7 +50,7 @@ def recipe() -> Recipe:
     doses = (
         Dose(sea, 0.1, (1, 2)),
         Dose(land, -0.3, (5, 5), "set", "generated"),
-        Dose(sea, 0.0, (3, 3), "project", (0, 7, 2)),
+        Dose(sea, 0.0, (3, 3), "project", (0, 7, 2), "mlp"),
         Dose(land, 1.0, (0, 0), "reflect", "prompt"),
     )
     return Recipe("coast", doses)
@@ -326,7 +326,6 @@ def test_what_gguf_cannot_hold_is_said():
     assert exchange.gguf_losses(direction((0, 1, 2))).startswith("Layers 0 and 1 will be left out: ")
     assert exchange.from_gguf(exchange.to_gguf(direction((0, 1, 2, 3)), "x")).layers == (2, 3)
     assert "export this one as safetensors" in told(exchange.to_gguf, direction((0, 1)), "llama")
-    assert "of the mlp stream" in told(exchange.to_gguf, direction(stream="mlp"), "llama")
     for hint in ("", "  ", "a\nb", "\ud800", "x" * 201):
         assert "a word for the kind of model" in told(exchange.to_gguf, direction(), hint)
 
@@ -630,7 +629,7 @@ BAD_VALUES = [
 @pytest.mark.parametrize(
     "path",
     [
-        ("name",), ("weights",), ("layers",), ("layers", 1), ("layer",), ("stream",), ("separation",),
+        ("name",), ("weights",), ("layers",), ("layers", 1), ("layer",), ("separation",),
         ("separation", 0), ("separation", 0, "layer"), ("separation", 0, "accuracy"), ("separation", 0, "gap"),
         ("probe",), ("probe", "layer"), ("probe", "half_gap"), ("probe", "middle"), ("unknown",),
     ],
@@ -655,7 +654,7 @@ def test_a_direction_of_wrong_values_is_refused(path, bad):
     [
         ("name",), ("directions",), ("directions", 0), ("doses",), ("doses", 0), ("doses", 0, "direction"),
         ("doses", 0, "operation"), ("doses", 0, "strength"), ("doses", 0, "layers"), ("doses", 0, "layers", 0),
-        ("doses", 2, "positions"), ("doses", 2, "positions", 1),
+        ("doses", 2, "positions"), ("doses", 2, "positions", 1), ("doses", 2, "stream"),
     ],
 )  # fmt: skip
 def test_a_recipe_of_wrong_values_is_refused(path, bad):
@@ -675,7 +674,7 @@ def test_a_recipe_of_wrong_values_is_refused(path, bad):
         ("direction", setting("layers", to=[3, 2, 1]), "layers ascend"),
         ("direction", setting("layers", to=[1]), "one vector per layer"),
         ("direction", setting("name", to="x" * 10_001), "up to 10,000 characters"),
-        ("direction", setting("stream", to="attn"), "expected one of residual, attention, mlp"),
+        ("recipe", setting("doses", 0, "stream", to="attn"), "expected one of residual, attention, mlp"),
         ("direction", setting("layers", to=[1, 2, 1001]), "from 0 to 1,000"),
         ("direction", setting("probe", "half_gap", to=0), "a gap above 0"),
         ("direction", lambda c, a: a.update(probe=ones(3)), "its probe has 3 numbers"),

@@ -70,6 +70,26 @@ def test_doses_become_edits_at_every_layer_of_their_range():
     assert Recipe("empty", ()).lowest == 0
 
 
+@pytest.mark.parametrize("stream", ["attention", "mlp"])
+def test_a_dose_may_act_on_what_a_part_of_a_block_adds(toy, stream):
+    """Half of the length at the part's output is half of the length in the stream behind it."""
+    given = direction()
+    (edit,) = Dose(given, 0.5, (2, 2), stream=stream).edits(NORMS)
+    assert (edit.site, edit.scale) == (Site(2, stream), 8.0)
+    base, pushed = run(toy), run(toy, Dose(given, 0.5, (2, 2), stream=stream))
+    assert np.array_equal(pushed.residuals()[:2], base.residuals()[:2])
+    added = pushed.at(Site(2, stream)) - base.at(Site(2, stream))
+    assert np.allclose(added, 5 * given.unit(2), atol=1e-4)
+
+
+def test_the_embedding_has_no_parts_to_act_on():
+    with pytest.raises(
+        AnalysisError, match="Layer 0 is the embedding, which has no mlp output. Start at layer 1"
+    ):
+        Dose(direction(), 0.1, (0, 2), stream="mlp")
+    assert "of the mlp output" in str(Dose(direction(), 0.1, (1, 2), stream="mlp"))
+
+
 def test_a_direction_gives_its_vectors_as_found_and_at_unit_length():
     found = Direction("d", (2, 5), np.array([[3, 4], [0, -2]], np.float32), "", "made", "none", 5, "best")
     assert found.at(2).tolist() == [3, 4]

@@ -25,6 +25,7 @@ doses = st.builds(
     layers=st.none() | st.tuples(st.integers(0, 40), st.integers(41, 80)),
     positions=st.sampled_from(["all", "prompt", "generated"])
     | st.lists(st.integers(0, 500), min_size=1, max_size=5, unique=True).map(tuple),
+    stream=st.sampled_from(["residual", "attention", "mlp"]),
 )
 
 
@@ -57,6 +58,8 @@ def test_any_text_gives_a_recipe_or_none(text):
         "random.-1*add*0.2**all",
         "preset.sentiment*add*0.2*x-y*all",
         "preset.sentiment*add*0.2**everywhere",
+        "preset.sentiment*add*0.2**all*keys",
+        "preset.sentiment*add*0.2**all*mlp*mlp",
         "preset.sentiment*add*0.2",
     ],
 )

@@ -238,6 +238,9 @@ def test_the_code_that_is_taken_away_gives_the_same_sentence(tmp_path):
     import sys
 
     app = opened(part="Take it away")
+    app.slider(key="null_count").set_value(3)
+    app.number_input(key="null_seed").set_value(5)
+    settled(app)
     code = next(each.value for each in app.code if "effect.measure" in each.value)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
