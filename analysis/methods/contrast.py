@@ -290,7 +290,7 @@ def _held_out(
     """Accuracy and gap on examples that their fold's direction has not seen."""
     fold_a = _folds(len(a), random)
     fold_b = fold_a if len(b) == len(a) else _folds(len(b), random)  # pairs stay together
-    right, scores = 0, ([], [])
+    right, scores = 0.0, ([], [])
     for fold in range(max(fold_a.max(), fold_b.max()) + 1):
         one, other = a[fold_a != fold], b[fold_b != fold]
         vector = estimator.fit(one, other)
@@ -298,12 +298,12 @@ def _held_out(
         unit = vector / size if size > 0 else vector
         middle = (one.mean(0) + other.mean(0)) @ unit / 2
         high, low = a[fold_a == fold] @ unit - middle, b[fold_b == fold] @ unit - middle
-        right += int((high > 0).sum() + (low < 0).sum())
+        right += sum((1 + np.sign(high)) / 2) + sum((1 - np.sign(low)) / 2)  # on the boundary: half right
         scores[0].extend(high)
         scores[1].extend(low)
     high, low = np.array(scores[0]), np.array(scores[1])
     spread = np.sqrt((high.var() + low.var()) / 2)
-    return right / (len(a) + len(b)), float((high.mean() - low.mean()) / max(spread, 1e-12))
+    return float(right) / (len(a) + len(b)), float((high.mean() - low.mean()) / max(spread, 1e-12))
 
 
 def _folds(count: int, random: np.random.Generator) -> Int[np.ndarray, " example"]:

@@ -105,6 +105,15 @@ class DoseResponse:
         return self.score if self.score is not None else self.odds
 
     @property
+    def best(self) -> float | None:
+        """The useful strength at which the effect is largest; None where none is useful."""
+        if self.useful is None:
+            return None
+        side = np.sign(sum(self.useful))
+        useful = [i for i, s in enumerate(self.strengths) if self.useful[0] <= s <= self.useful[1]]
+        return self.strengths[max(useful, key=lambda i: side * self.effect.values[i])]
+
+    @property
     def summary(self) -> str:
         """Where the recipe works, where the text breaks, and what simply asking gives, in plain sentences."""
         return f"{_working(self)} {_breaking(self)}"
@@ -437,13 +446,14 @@ def _working(found: DoseResponse) -> str:
             f"At no strength does the recipe move the {name} beyond {band} its own way while the text holds."
         )
     weak, strong = sorted(found.useful, key=abs)
-    place = found.strengths.index(strong)
+    place = found.strengths.index(found.best)
     one = weak == strong
     where = f"At {_label(weak)}" if one else f"From {_label(weak)} to {_label(strong)}"
     return (
         f"{where} the recipe moves the {name} beyond {band} while the text holds, "
-        f"{'' if one else f'at {_label(strong)} '}to {effect.values[place]:+.2f} (unedited {_unedited(found):+.2f}) "
-        f"with a perplexity of {found.perplexity.values[place]:.1f} (unedited {found.base.perplexity:.1f})."
+        f"{'' if one else f'most at {_label(found.best)}, '}to {effect.values[place]:+.2f} "
+        f"(unedited {_unedited(found):+.2f}) with a perplexity of {found.perplexity.values[place]:.1f} "
+        f"(unedited {found.base.perplexity:.1f})."
     )
 
 

@@ -11,10 +11,12 @@ from analysis.jobs import Job, Report
 from analysis.methods import dose
 from analysis.methods.dose import DoseResponse
 from analysis.next_token import word_ids
+from analysis.results import AgainstNull
 from components import session
 from components.figures.dose import draw_measure
 from components.frame import Frame
 from components.literal import plain
+from components.origin import draw_origin
 from components.requests import again, held
 from components.steering.recipe_editor import change_dose
 from components.steering.requests import Controls, preset_at_hand, recipe_key
@@ -60,8 +62,8 @@ def _draw_settings(frame: Frame, preset: Concept | None) -> dict:
     lines = left.text_area(
         "Prompts, one a line",
         "\n".join(dict.fromkeys(" ".join(p.split()) for p in prompts)),
-        key=f"dose prompts {key}",
-        height=110,
+        key=f"dose prompts {key} {view.prompt}",
+        height=148,
     )
     ask = right.text_input(
         "Simply asking: put in front of every prompt",
@@ -71,6 +73,7 @@ def _draw_settings(frame: Frame, preset: Concept | None) -> dict:
     )
     count = right.slider("New tokens", 8, 64, 20, key="dose count")
     plus, minus = map(", ".join, preset.words if preset else ((), ()))
+    left, right = st.columns(2)
     plus = left.text_input("Words it should make likelier", plus, key=f"dose plus {key}")
     minus = right.text_input("than these", minus, key=f"dose minus {key}")
     return {
@@ -173,40 +176,64 @@ def _draw_laws(found: DoseResponse) -> None:
 
 
 def _draw_texts(found: DoseResponse) -> None:
-    """What was written at every strength, for the first prompt; a click on a strength uses it."""
+    """What was written at every strength, for the first prompt; a strength can be put to use."""
     st.markdown("**What was written**, first prompt")
-    start = found.texts[0][0].prompt_length
-    rows = [_continuation(texts[0], start) for texts in found.texts]
-    table = pd.DataFrame({"strength": found.strengths, "perplexity": found.perplexity.values, "text": rows})
-    if found.asked is not None:
-        tokens = found.asked.texts[0]
-        table.loc[len(table)] = [
-            None,
-            found.asked.perplexity,
-            f"asked: {_continuation(tokens, tokens.prompt_length)}",
-        ]
+    table = _written(found)
     st.dataframe(
         table,
         hide_index=True,
         width="stretch",
         height="content",
         column_config={
-            "strength": st.column_config.NumberColumn(format="%+.2f", width="small"),
-            "perplexity": st.column_config.NumberColumn(format="%.1f", width="small"),
+            "strength": st.column_config.TextColumn(width=70),
+            "perplexity": st.column_config.NumberColumn(format="%.1f", width=80),
         },
     )
     usable = [strength for strength in found.strengths if strength]
-    best = max(found.useful, key=abs) if found.useful else usable[-1]
+    best = found.best if found.best is not None else usable[-1]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.selectbox(
             "Use a strength", usable, index=usable.index(best), format_func="{:+.2f}".format, width=160
         )
         st.button("Use it", on_click=change_dose, args=(0,), kwargs={"strength": chosen})
-    st.download_button("CSV", table.to_csv(index=False), "bathyscope-dose.csv", "text/csv", on_click="ignore")
-    with st.expander("When this misleads, and where it comes from"):
-        st.markdown(plain(found.provenance.misleads_when))
-        lines = pd.DataFrame(found.provenance.lines(), columns=["", "value"])
-        st.dataframe(lines, hide_index=True, width="stretch")
+        st.download_button(
+            "CSV",
+            lambda: _numbers(found).to_csv(index=False),
+            "bathyscope-dose.csv",
+            "text/csv",
+            on_click="ignore",
+            help="Every curve with its band, and the first prompt's texts.",
+        )
+    draw_origin(found.provenance)
+
+
+def _written(found: DoseResponse) -> pd.DataFrame:
+    """The first prompt's texts by strength, and the one that was asked for."""
+    start = found.texts[0][0].prompt_length
+    rows = [
+        (f"{strength:+.2f}", perplexity, _continuation(texts[0], start))
+        for strength, perplexity, texts in zip(
+            found.strengths, found.perplexity.values, found.texts, strict=True
+        )
+    ]
+    if found.asked is not None:
+        tokens = found.asked.texts[0]
+        rows.append(("asking", found.asked.perplexity, _continuation(tokens, tokens.prompt_length)))
+    return pd.DataFrame(rows, columns=["strength", "perplexity", "text"])
+
+
+def _numbers(found: DoseResponse) -> pd.DataFrame:
+    """One row per strength: every measure, the band of its random directions, and where it all comes from."""
+    table = pd.DataFrame({"strength": found.strengths})
+    for name in ("score", "odds", "perplexity", "repetition", "kl"):
+        curve: AgainstNull | None = getattr(found, name)
+        if curve is not None:
+            table[name] = curve.values
+            table[f"{name}_random_low"], table[f"{name}_random_high"] = curve.band
+    table["text"] = _written(found).text[: len(table)]
+    for name, value in found.provenance.lines():
+        table[name.replace(" ", "_")] = value
+    return table
 
 
 def _continuation(tokens: Tokens, start: int) -> str:

@@ -31,16 +31,16 @@ def draw(frame: Frame, effect: Effect, shift: AgainstNull | None) -> None:
 
 
 def _draw_table(moved: Movers) -> None:
-    low, high = moved.shift.band
     table = pd.DataFrame(
         {
             "token": moved.labels,
             "base": moved.base,
             "edited": moved.edited,
             "log-odds": moved.shift.values,
-            "random": [f"{a:+.1f} to {b:+.1f}" for a, b in zip(low, high, strict=True)],
         }
     )
+    if len(moved.shift.nulls):
+        table["random"] = [f"{a:+.1f} to {b:+.1f}" for a, b in zip(*moved.shift.band, strict=True)]
     bar = {"format": "%.3f", "min_value": 0, "max_value": 1}
     st.dataframe(
         table,
@@ -48,8 +48,10 @@ def _draw_table(moved: Movers) -> None:
         row_height=26,
         height=26 * (len(table) + 1) + 10,
         column_config={
-            "base": st.column_config.ProgressColumn("base", **bar),
-            "edited": st.column_config.ProgressColumn("edited", **bar),
-            "log-odds": st.column_config.NumberColumn("log-odds", format="%+.2f"),
+            "token": st.column_config.TextColumn("token", width=88),
+            "base": st.column_config.ProgressColumn("base", width=98, **bar),
+            "edited": st.column_config.ProgressColumn("edited", width=98, **bar),
+            "log-odds": st.column_config.NumberColumn("log-odds", format="%+.2f", width=66),
+            "random": st.column_config.TextColumn("random", width=104),
         },
     )

@@ -16,7 +16,7 @@ from components.reading_grid import change_grid
 from components.recipe_link import DoseView
 from components.requests import lens_now, reading_of
 from components.steering.live_texts import LiveTexts
-from components.steering.requests import Controls, edited_reading_of
+from components.steering.requests import Controls, edited_reading_of, words_of
 from components.steering.texts import SHOWN_NULLS
 from components.take_away import opening_lines
 
@@ -169,10 +169,23 @@ def snippet(frame: Frame, controls: Controls) -> str:
         f"recipe = Recipe('recipe', ({', '.join(names)},))",
         f"controls = {dataclasses.asdict(controls)}",
         "measured = effect.measure(model, tokens, recipe, usual, **controls)",
-        f"print(effect.verdict(measured, {frame.position}))",
+        *_verdict_lines(frame),
         *_writing_lines(controls),
     ]
     return "\n".join(lines)
+
+
+def _verdict_lines(frame: Frame) -> list[str]:
+    """The sentences of the page."""
+    verdict = f"print(effect.verdict(measured, {frame.position}))"
+    if (words := words_of(frame.model)) is None:
+        return [verdict]
+    plus, minus = words
+    return [
+        f"shift = effect.word_shift(model, measured, {plus}, {minus})",
+        f"print(effect.word_verdict(shift, {frame.position}))",
+        verdict,
+    ]
 
 
 def _writing_lines(controls: Controls) -> list[str]:

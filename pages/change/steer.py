@@ -1,15 +1,15 @@
 """Does this push change what the model says, more than any push of its size would?"""
 
-import pandas as pd
 import streamlit as st
 
 from analysis import AnalysisError, Dose, Recipe
 from analysis.background import KINDS, Background
 from analysis.jobs import Job
-from analysis.methods.effect import Effect, verdict, word_shift, word_verdict
+from analysis.methods.effect import verdict, word_shift, word_verdict
 from components import session
 from components.frame import Frame
 from components.literal import plain
+from components.origin import draw_origin
 from components.recipe_link import DoseView
 from components.requests import again
 from components.steering import dose_response, inside, library, new_direction, next_token, take_away, texts
@@ -152,14 +152,8 @@ def _draw_effect(
         inside.draw(frame, effect, key)
     elif part == AWAY:
         take_away.draw(frame, recipe, controls, effect, key)
-    _draw_origin(effect)
-
-
-def _draw_origin(effect: Effect) -> None:
-    with st.expander("When this misleads, and where it comes from"):
-        st.markdown(plain(effect.provenance.misleads_when))
-        rows = pd.DataFrame(effect.provenance.lines(), columns=["", "value"])
-        st.dataframe(rows, hide_index=True, width="stretch")
+    if part != DOSES:  # they have an origin of their own
+        draw_origin(effect.provenance)
 
 
 draw(st.session_state.frame)

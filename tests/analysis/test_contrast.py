@@ -119,9 +119,10 @@ def test_accuracy_and_gap_by_hand():
 
 
 def test_one_of_few_examples_is_judged_by_the_rest():
-    # from the pair 1 | 0 the midpoint is 0.5: 4 and -2 are right by 3.5 and 2.5; from 4 | -2 it is 1: 1 is not above it
+    # from the pair 1 | 0 the midpoint is 0.5: 4 and -2 are right by 3.5 and 2.5; from 4 | -2 it is 1: 1 lies on it,
+    # which is half right
     (only,) = separations(states_of([[4.0], [1]], [[-2.0], [0]]), MEANS, paired=True)
-    assert only.accuracy == 0.75
+    assert only.accuracy == (3 + 1 / 2) / 4
     # scores 3.5 and 0 against -2.5 and -1: variances 1.75^2 and 0.75^2
     assert only.gap == pytest.approx(3.5 / np.sqrt((1.75**2 + 0.75**2) / 2))
 
@@ -283,7 +284,7 @@ def test_pairs_stay_together_in_folds():
 def test_a_direction_never_sees_the_examples_it_is_judged_by():
     """Every example lies on an axis of its own: what was seen says nothing about what was not."""
     (only,) = separations(states_of(np.eye(40)[:20], np.eye(40)[20:]), MEANS, paired=True)
-    assert only.accuracy < 0.5  # unseen ones lie on the midpoint, but for rounding
+    assert 0.3 < only.accuracy < 0.7  # unseen ones lie on the midpoint, but for rounding
     assert abs(only.gap) < 1e-3
 
 

@@ -260,6 +260,7 @@ def test_a_text_of_one_token_is_broken_and_what_lies_before_is_useful(found):
     assert found.breaks_at == (None, 0.2)
     assert found.score.outside[3]
     assert found.useful == (0.1, 0.1)
+    assert found.best == 0.1
 
 
 def test_the_useful_side_is_the_one_the_recipe_pushes_to(respond, planted):
@@ -268,6 +269,8 @@ def test_the_useful_side_is_the_one_the_recipe_pushes_to(respond, planted):
     assert down.breaks_at == (None, 0.2)
     assert down.useful == (-0.4, -0.1)
     assert down.summary.startswith("From -0.10 to -0.40 the recipe moves the log-odds of the words beyond")
+    assert down.best == -0.4  # where these fall furthest
+    assert down.odds.values[0] == min(down.odds.values[:2])
 
 
 def test_asking_is_read_by_the_same_reader_after_the_plain_prompt(found, planted, respond):

@@ -127,6 +127,16 @@ def test_every_part_draws(part):
     opened(part=part)
 
 
+@pytest.mark.parametrize("part", ["Texts", "Next token", "Inside"])
+def test_without_random_controls_nothing_is_said_to_leave_a_band(part):
+    app = opened(part=part)
+    app.slider(key="null_count").set_value(0)
+    settled(app)
+    assert "without random controls nobody can say" in said(app)
+    assert "nan" not in said(app)
+    assert all("random" not in each.value for each in app.dataframe)
+
+
 def test_a_row_can_be_removed_and_brought_back():
     app = opened()
     button(app, "dose 0 remove").click()
