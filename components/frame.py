@@ -165,29 +165,35 @@ def _tokens(model: LoadedModel) -> Tokens | None:
 
 
 def _draw_tokens(tokens: Tokens, model: LoadedModel, position: int) -> None:
-    token_strip(
-        grid_tokens(tokens),
-        fingerprint=f"{model.fingerprint}{hash(tokens.ids)}",
-        cursor_position=position,
-        key="token_strip",
-        on_choose=lambda chosen: session.change(position=chosen),
-    )
+    strip, count = st.columns([5, 1], gap="small")
+    with strip:
+        token_strip(
+            grid_tokens(tokens),
+            fingerprint=f"{model.fingerprint}{hash(tokens.ids)}",
+            cursor_position=position,
+            key="token_strip",
+            on_choose=lambda chosen: session.change(position=chosen),
+        )
+    count.caption(_counted(tokens), help=plain(_bos(model)), text_alignment="right")
     if is_continuing():
         draw_live_text()
-    else:
-        st.caption(plain(_counted(tokens, model)))
+    elif note := _note(tokens):
+        st.caption(plain(note))
 
 
-def _counted(tokens: Tokens, model: LoadedModel) -> str:
-    """How many tokens there are, and what the tokenizer did to the text."""
+def _counted(tokens: Tokens) -> str:
+    generated = len(tokens) - tokens.prompt_length
+    return f"{len(tokens):,} tokens" + (f", {generated:,} of them generated" if generated else "")
+
+
+def _bos(model: LoadedModel) -> str:
     bos = model.tokenizer.bos
-    counted = f"{len(tokens):,} tokens"
-    if len(tokens) > tokens.prompt_length:
-        counted += f", {len(tokens) - tokens.prompt_length} of them generated"
-    counted += (
-        ", no BOS (as this tokenizer defines)"
-        if bos is None
-        else f", BOS {model.tokenizer.label(bos)} among them"
-    )
+    if bos is None:
+        return "Without a beginning-of-text token, as this tokenizer defines."
+    return f"The beginning-of-text token {model.tokenizer.label(bos)} is among them, as this tokenizer defines."
+
+
+def _note(tokens: Tokens) -> str:
+    """What the tokenizer did to the text, and what a link cannot hold."""
     unlinked = "" if session.fits_link(session.view().prompt) else "The text is too long for a link."
-    return " ".join(filter(None, (f"{counted}.", tokens.note, unlinked)))
+    return " ".join(filter(None, (tokens.note, unlinked)))

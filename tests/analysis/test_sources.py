@@ -318,9 +318,9 @@ def test_bytes_are_reported_and_a_slow_download_stops_at_once(served, monkeypatc
 
     def report_until_first_bytes(job_report):
         def report(message, done=0.0, total=None):
+            job_report(message, done, total)
             if message.startswith("Downloading") and done:
                 seen.set()
-            job_report(message, done, total)
 
         return report
 
