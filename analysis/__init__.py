@@ -18,6 +18,7 @@ _WHERE = {
         "EDITS",
         "Ablate",
         "Edit",
+        "Erase",
         "Reflect",
         "Replace",
         "SetComponent",

@@ -180,6 +180,45 @@ class SetComponent:
 
 
 @dataclass(frozen=True, eq=False)
+class Erase:
+    """Take a subspace out, about a mean: x - left right (x - mean).
+
+    Source: Belrose et al. 2023, arXiv 2306.03819 (LEACE); orthogonal where `left` is `right` transposed.
+    Misleads when: what was erased comes back: later layers rebuild it from other tokens, and it may be there in a form
+    that is not linear.
+    """
+
+    site: Site
+    mean: Float32[np.ndarray, " d_model"]
+    left: Float32[np.ndarray, "d_model rank"]
+    right: Float32[np.ndarray, "rank d_model"]
+    positions: Positions = "all"
+    label: ClassVar[str] = "erase a concept"
+
+    def __post_init__(self):
+        mean, left, right = (np.array(each, np.float32) for each in (self.mean, self.left, self.right))
+        fits = left.ndim == 2 and left.shape == right.shape[::-1] and mean.shape == left.shape[:1]
+        if not fits or not all(np.isfinite(each).all() for each in (mean, left, right)):
+            raise AnalysisError(
+                "Erase needs a finite mean (d_model,), left (d_model, rank) and right (rank, d_model); given shapes "
+                f"{mean.shape}, {left.shape} and {right.shape}."
+            )
+        for name, each in (("mean", mean), ("left", left), ("right", right)):
+            each.flags.writeable = False
+            object.__setattr__(self, name, each)
+
+    def apply(self, x, at):
+        """Return x without its part in the subspace."""
+        if not self.left.shape[1]:
+            return x
+        mean, left, right = (
+            torch.tensor(each, device=x.device) for each in (self.mean, self.left, self.right)
+        )
+        wide = x.float()
+        return (wide - (wide - mean) @ right.T @ left.T).to(x.dtype)
+
+
+@dataclass(frozen=True, eq=False)
 class Replace:
     """Put other activations in place of the model's own (activation patching).
 
@@ -210,7 +249,7 @@ class Replace:
         return torch.from_numpy(self.values[order]).to(x)
 
 
-EDITS = (Steer, Ablate, Reflect, SetComponent, Replace)
+EDITS = (Steer, Ablate, Reflect, SetComponent, Erase, Replace)
 """Every edit there is."""
 
 

@@ -7,7 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.edits import BASE, EDITS, Ablate, Edit, Reflect, Replace, SetComponent, Site, Steer, Variant
+from analysis.edits import (
+    BASE,
+    EDITS,
+    Ablate,
+    Edit,
+    Erase,
+    Reflect,
+    Replace,
+    SetComponent,
+    Site,
+    Steer,
+    Variant,
+)
 from analysis.fingerprint import fingerprint
 from analysis.models.layouts import LAYOUTS
 
@@ -25,6 +37,9 @@ EXAMPLES = {
     Ablate: lambda site, positions: Ablate(site, vector(), positions),
     Reflect: lambda site, positions: Reflect(site, vector(), positions),
     SetComponent: lambda site, positions: SetComponent(site, vector(), 1.5, positions),
+    Erase: lambda site, positions: Erase(
+        site, vector(3), np.stack([vector(), vector(1)], 1), np.stack([vector(), vector(1)]), positions
+    ),
     Replace: lambda site, positions: Replace(site, np.stack([vector(p) for p in positions]), positions),
 }
 """One edit of every kind that changes whatever it touches, at the given positions."""

@@ -311,7 +311,8 @@ class LoadedModel:
     def _check_edit(self, edit: Edit) -> None:
         self._check_site(edit.site)
         _require_positions(edit)
-        width = getattr(edit, "direction", getattr(edit, "values", None))
+        held = (getattr(edit, name, None) for name in ("direction", "values", "mean"))
+        width = next((each for each in held if each is not None), None)
         if width is not None and width.shape[-1] != self.d_model:
             raise AnalysisError(
                 f"An edit for {self.title} needs vectors of {self.d_model} numbers; given {width.shape[-1]}."

@@ -1,0 +1,156 @@
+"""States of labelled examples: read once, at the right token, kept on disk, gone on with."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from analysis import captures, store
+from analysis.captures import SPOTS, capture, each_token
+from analysis.edits import Ablate, Site, Variant
+from analysis.errors import AnalysisError, Cancelled
+from analysis.labelled import LabelledSet
+
+TEXTS = ("the sea is deep", "I see", "the sea is deep", "a very long sentence about nothing at all", "x y")
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path, monkeypatch):
+    monkeypatch.setenv("BATHYSCOPE_HOME", str(tmp_path))
+
+
+def given(texts=TEXTS, spans=(), **changes) -> LabelledSet:
+    targets = np.arange(len(texts)) % 2
+    settings = {"id": "t", "name": "T", "question": "?", "classes": ("a", "b")} | changes
+    return LabelledSet(texts=tuple(texts), targets=targets, spans=tuple(spans), **settings)
+
+
+def alone(model, text: str, *edits) -> np.ndarray:
+    """(layer, position, d_model) of one text by itself."""
+    variants = (Variant("edited", edits),) if edits else (Variant("base"),)
+    return model.run(text, variants=variants).residuals()
+
+
+def near(a, b) -> bool:
+    """Equal up to the rounding of another batch."""
+    return np.allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(b).max())
+
+
+def test_every_example_is_read_as_if_it_ran_alone(toy):
+    states = capture(toy, given())
+    assert states.values.shape == (toy.n_layers + 1, len(TEXTS), toy.d_model)
+    for example, text in enumerate(TEXTS):
+        assert near(states.values[:, example], alone(toy, text)[:, -1])
+    assert np.array_equal(states.values[:, 0], states.values[:, 2])  # the same text
+    assert not near(states.values[:, 0], states.values[:, 1])
+
+
+def test_the_mean_leaves_the_first_token_out(toy):
+    states = capture(toy, given(), "mean")
+    assert near(states.values[:, 1], alone(toy, TEXTS[1])[:, 1:].mean(1))
+    single = capture(toy, given(["a", "b"] * 2), "mean")
+    assert near(single.values[:, 0], alone(toy, "a")[:, 0])  # there is no other
+
+
+def test_a_span_is_read_at_its_last_token(toy):
+    spans = ((4, 7), (0, 1), (0, 3), None, (2, 3))
+    states = capture(toy, given(spans=spans), "span")
+    for example, (text, span) in enumerate(zip(TEXTS, spans, strict=True)):
+        pieces = toy.tokenize(text).pieces
+        ends = np.cumsum([len(piece) for piece in pieces])
+        at = len(pieces) - 1 if span is None else int(np.searchsorted(ends, span[1]))
+        assert near(states.values[:, example], alone(toy, text)[:, at]), example
+
+
+def test_spans_count_characters_and_tokens_bytes(toy):
+    text = "été à la mer"
+    states = capture(toy, given([text, "mer"] * 2, spans=((0, 3), (0, 1)) * 2), "span")
+    assert near(states.values[:, 0], alone(toy, text)[:, len("été".encode()) - 1])
+
+
+def test_each_token_becomes_an_example(toy):
+    tokens = each_token(toy, given(["ab c", "dé"] * 2))
+    assert [tokens.texts[i][slice(*tokens.spans[i])] for i in range(4)] == list("ab c")
+    assert tokens.spans[4:7] == ((0, 1), (1, 2), (1, 2))  # both bytes of one letter
+    assert tokens.targets[:7].tolist() == [0] * 4 + [1] * 3
+    assert tokens.groups[:5] == ("ab c",) * 4 + ("dé",)
+    states = capture(toy, tokens, "span")
+    assert near(states.values[:, 1], alone(toy, "ab c")[:, 1])
+
+
+def test_edits_are_run_and_kept_apart(toy):
+    edit = Ablate(Site(1), np.ones(toy.d_model, np.float32))
+    base, edited = capture(toy, given()), capture(toy, given(), edits=(edit,))
+    assert base.key != edited.key
+    assert near(edited.values[:, 1], alone(toy, TEXTS[1], edit)[:, -1])
+    assert np.abs(edited.values[1].sum(-1)).max() < 1e-3 < np.abs(base.values[1].sum(-1)).max()
+    assert near(edited.values[0], base.values[0])
+
+
+def test_what_is_on_disk_is_not_run_again(toy, monkeypatch):
+    first = capture(toy, given())
+    monkeypatch.setattr(type(toy), "run", lambda *_, **__: pytest.fail("it was run again"))
+    again = capture(toy, given())
+    assert again.key == first.key
+    assert np.array_equal(again.values, first.values)
+    # labels do not matter to the states
+    assert capture(toy, given(classes=("c", "d"))).key == first.key
+
+
+def test_a_cancelled_run_goes_on_where_it_stopped(toy, monkeypatch):
+    monkeypatch.setattr(captures, "BATCH_ROWS", 1)
+    runs = []
+    real = type(toy).run
+
+    def counted(self, prompts, **settings):
+        runs.append(len(prompts))
+        return real(self, prompts, **settings)
+
+    monkeypatch.setattr(type(toy), "run", counted)
+
+    def stop(message, done=0, total=None):
+        if done == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        capture(toy, given(), report=stop)
+    assert len(runs) == 2
+    states = capture(toy, given())
+    assert len(runs) == 4  # distinct texts
+    for example, text in enumerate(TEXTS):
+        assert near(states.values[:, example], alone(toy, text)[:, -1])
+
+
+def test_batches_hold_texts_of_similar_length(toy, monkeypatch):
+    sizes = []
+    real = type(toy).run
+
+    def watched(self, prompts, **settings):
+        sizes.append([len(tokens) for tokens in prompts])
+        return real(self, prompts, **settings)
+
+    monkeypatch.setattr(type(toy), "run", watched)
+    monkeypatch.setattr(captures, "BATCH_TOKENS", 40)
+    capture(toy, given(["a" * n for n in (30, 3, 4, 20, 5, 6, 19)]))
+    assert sizes == [[30], [20, 19], [6, 5, 4, 3]]
+
+
+def test_a_text_that_is_too_long_is_named(family):
+    model = family.model
+    if model.context is None:
+        pytest.skip("it has no longest text")
+    texts = ["a b", "c d", "a b c " * model.context, "e f"]
+    with pytest.raises(AnalysisError, match="Example 3 cannot be read: The text has"):
+        capture(model, given(texts))
+
+
+def test_a_place_that_does_not_exist_is_refused(toy):
+    with pytest.raises(AnalysisError, match="no place to read at; there are last, span, mean"):
+        capture(toy, given(), "first")
+    assert all(sentence.startswith("the ") for sentence in SPOTS.values())
+
+
+def test_a_full_disk_is_said_before_anything_runs(toy, monkeypatch):
+    monkeypatch.setattr(store.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
+    with pytest.raises(AnalysisError):
+        capture(toy, given())
