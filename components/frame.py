@@ -190,7 +190,9 @@ def _bos(model: LoadedModel) -> str:
     bos = model.tokenizer.bos
     if bos is None:
         return "Without a beginning-of-text token, as this tokenizer defines."
-    return f"The beginning-of-text token {model.tokenizer.label(bos)} is among them, as this tokenizer defines."
+    return (
+        f"The beginning-of-text token {model.tokenizer.label(bos)} is among them, as this tokenizer defines."
+    )
 
 
 def _note(tokens: Tokens) -> str:

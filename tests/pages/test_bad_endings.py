@@ -1,57 +1,20 @@
 """What goes wrong on a page ends in one sentence and a way on, and leaves the rest as it was."""
 
 import time
-from pathlib import Path
 
-import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from analysis import load
 from analysis.methods.lens import read
 from components import session
+from tests.pages.driven import addressed, labelled, once, settled, view
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-LINK = {"model": "toy:random", "prompt": "the sea is deep", "lens": "logit", "color": "probability"}
-
-
-@pytest.fixture(autouse=True)
-def apart(tmp_path, monkeypatch):
-    monkeypatch.setenv("BATHYSCOPE_HOME", str(tmp_path))
-    monkeypatch.setenv("BATHYSCOPE_MODEL", "toy:random")
-    st.cache_resource.clear()
-    yield
-    st.cache_resource.clear()
+TOY = "toy:random"
+LINK = {"model": TOY, "prompt": "the sea is deep", "lens": "logit", "color": "probability"}
 
 
 def visit(**address) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    for name, value in ({**LINK, **address}).items():
-        app.query_params[name] = value
-    return once(app)
-
-
-def once(app: AppTest) -> AppTest:
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def settled(app: AppTest) -> AppTest:
-    for _ in range(60):
-        once(app)
-        if not app.session_state["polling"]:
-            return app
-        time.sleep(0.2)
-    raise AssertionError("The page never came to rest.")
-
-
-def view(app: AppTest) -> session.View:
-    return app.session_state["view"]
-
-
-def button(app: AppTest, label: str):
-    return next(each for each in app.button if each.label == label)
+    return once(addressed(**{**LINK, **address}))
 
 
 def endless(*arguments, report, **named):
@@ -74,7 +37,7 @@ def test_a_cancelled_reading_stays_cancelled_until_it_is_asked_for_again(monkeyp
         once(app)
         assert "was cancelled" in app.warning[0].value
     monkeypatch.setattr("components.requests.read", read)
-    button(app, "Run again").click()
+    labelled(app, "Run again").click()
     settled(app)
     assert not app.warning and app.session_state["grid"].tokens
 
@@ -106,11 +69,11 @@ def test_a_model_whose_loading_breaks_leaves_the_open_one(monkeypatch):
     monkeypatch.setattr("components.shelf.load", broken)
     app.selectbox(key="picker_source").set_value("toy:planted")
     once(app)
-    button(app, "Open").click()
+    labelled(app, "Open").click()
     settled(app)
     assert "failed unexpectedly" in app.error[0].value
     assert view(app).spec.source == "toy:random" and app.session_state["grid"].tokens
-    button(app, "Dismiss").click()
+    labelled(app, "Dismiss").click()
     assert not settled(app).error
 
 
@@ -125,7 +88,7 @@ def test_a_cancelled_model_leaves_the_open_one(monkeypatch):
     monkeypatch.setattr("components.shelf.load", slow)
     app.selectbox(key="picker_source").set_value("toy:planted")
     once(app)
-    button(app, "Open").click()
+    labelled(app, "Open").click()
     once(app)
     assert app.session_state["model"].title == "toy: random weights"  # still there while the other loads
     app.session_state["loading"].cancel()
@@ -157,7 +120,7 @@ def test_what_does_not_exist_in_this_model_leaves_the_view_and_the_address():
     seen = view(app)
     assert (seen.target, seen.pinned, seen.generated, seen.chat) == (None, (65, 66), (), False)
     assert seen.position == len(app.session_state["grid"].tokens) - 1
-    button(app, "Continue").click()
+    labelled(app, "Continue").click()
     once(app)
     app.session_state["continuation"].job.wait(30)
     settled(app)
@@ -193,7 +156,7 @@ def test_a_fit_that_fails_says_so_and_can_be_tried_again(monkeypatch):
     app = settled(visit(lens="shortcut"))
     assert any("not ready" in each.value for each in app.caption)
     assert app.session_state["grid_reading"].provenance.method == "logit lens"
-    button(app, "Fit again").click()
+    labelled(app, "Fit again").click()
     settled(app)
     assert any("not ready" in each.value for each in app.caption)
 

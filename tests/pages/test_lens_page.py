@@ -6,12 +6,10 @@ import json
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from analysis import LogitLens, ModelSpec, load, read
@@ -19,9 +17,10 @@ from analysis.data.examples import EXAMPLES
 from analysis.methods.lens import QUANTITIES
 from components import session, take_away
 from components.reading_grid import grid_of
+from tests.pages.driven import ROOT, addressed, labelled, said, settled, view
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-LINK = {"model": "toy:random", "prompt": "the sea is deep", "lens": "logit", "color": "entropy"}
+TOY = "toy:random"
+LINK = {"model": TOY, "prompt": "the sea is deep", "lens": "logit", "color": "entropy"}
 
 HOSTILE = {
     "html": "<script>window.__pwned = 1</script><img src=x onerror=alert(1)>",
@@ -36,52 +35,16 @@ HOSTILE = {
 }
 
 
-@pytest.fixture(autouse=True)
-def apart(tmp_path, monkeypatch):
-    """Caches outlive an AppTest, and the store outlives the process: every test gets its own."""
-    monkeypatch.setenv("BATHYSCOPE_HOME", str(tmp_path))
-    monkeypatch.setenv("BATHYSCOPE_MODEL", "toy:random")
-    st.cache_resource.clear()
-    yield
-    st.cache_resource.clear()
-
-
 def opened(**address: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    for name, value in ({**LINK, **address}).items():
-        app.query_params[name] = value
-    return settled(app)
-
-
-def settled(app: AppTest) -> AppTest:
-    """Run until nothing is computed any more, as the page's own polling would."""
-    for _ in range(40):
-        app.run()
-        assert not app.exception, app.exception
-        if not app.session_state["polling"]:
-            return app
-        time.sleep(0.25)
-    raise AssertionError("The page never came to rest.")
-
-
-def view(app: AppTest) -> session.View:
-    return app.session_state["view"]
-
-
-def button(app: AppTest, label: str):
-    return next(each for each in app.button if each.label == label)
-
-
-def shown(app: AppTest) -> str:
-    return " ".join(each.value for each in [*app.markdown, *app.caption, *app.warning, *app.error, *app.info])
+    return settled(addressed(**{**LINK, **address}))
 
 
 def test_it_opens_on_a_good_prompt_with_the_whole_frame():
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    app = addressed()
     settled(app)
     assert app.text_area(key="prompt_text").value == EXAMPLES[0].prompt
     assert take_away.QUESTION in [each.value for each in app.subheader]
-    assert "settles on" in shown(app) or "decided only at the last layer" in shown(app)
+    assert "settles on" in said(app) or "decided only at the last layer" in said(app)
     assert app.session_state["grid"].layers == (0, 1, 2, 3)
 
 
@@ -179,7 +142,7 @@ def test_a_chosen_cell_moves_the_view_and_a_stale_or_forged_one_does_not():
 
 def test_greedy_continuation_equals_the_engine_and_joins_the_grid():
     app = opened()
-    button(app, "Continue").click()
+    labelled(app, "Continue").click()
     app.run()
     app.session_state["continuation"].job.wait(30)
     settled(app)
@@ -187,14 +150,14 @@ def test_greedy_continuation_equals_the_engine_and_joins_the_grid():
     want = [step.ids[0] for step in model.generate(LINK["prompt"], max_new_tokens=24)]
     assert list(view(app).generated) == want
     assert sum(token.generated for token in app.session_state["grid"].tokens) == len(want)
-    button(app, "Back").click()
+    labelled(app, "Back").click()
     assert settled(app) and view(app).generated == ()
 
 
 def test_a_stopped_continuation_keeps_what_came():
     app = opened()
     app.session_state["continue_count"] = 512
-    button(app, "Continue").click()
+    labelled(app, "Continue").click()
     app.run()
     running = app.session_state["continuation"]
     while not running.ids:
@@ -227,14 +190,14 @@ def test_a_model_that_cannot_be_opened_leaves_the_open_one():
 def test_a_first_model_that_cannot_be_opened_says_how_to_go_on():
     app = opened(model="/no/such/folder")
     assert "There is no folder" in app.error[0].value.replace("\\", "")
-    assert button(app, "Open the packaged model")
+    assert labelled(app, "Open the packaged model")
 
 
 def test_switching_models_drops_what_belongs_to_the_old_one():
     app = opened(token="3", target="70", more="65.66")
     app.selectbox(key="picker_source").set_value("toy:planted")
     app.run()
-    button(app, "Open").click()
+    labelled(app, "Open").click()
     settled(app)
     assert app.session_state["model"].title == "toy: planted direction"
     assert view(app).target is None and view(app).generated == ()

@@ -1,11 +1,7 @@
 """The steering page from `app.py` on the toys: a recipe from a link, its texts and numbers, and what is refused."""
 
-import time
-from pathlib import Path
-
 import numpy as np
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from analysis import Direction, Recipe, background, library, load
@@ -13,27 +9,15 @@ from analysis.directions import weights_of
 from analysis.methods import effect
 from components import session
 from components.steering.requests import Controls
+from tests.pages.driven import ROOT, addressed, once, said, settled, view
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-LINK = {"model": "toy:planted", "prompt": "the sea is deep", "lens": "logit"}
+TOY = "toy:planted"
+LINK = {"model": TOY, "prompt": "the sea is deep", "lens": "logit"}
 RECIPE = "random.3*add*0.3*1-2*all"
 
 
-@pytest.fixture(autouse=True)
-def apart(tmp_path, monkeypatch):
-    """Caches outlive an AppTest, and the store outlives the process: every test gets its own."""
-    monkeypatch.setenv("BATHYSCOPE_HOME", str(tmp_path))
-    monkeypatch.setenv("BATHYSCOPE_MODEL", "toy:planted")
-    st.cache_resource.clear()
-    yield
-    st.cache_resource.clear()
-
-
 def opened(recipe: str = RECIPE, part: str | None = None, **address: str) -> AppTest:
-    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-    for name, value in {**LINK, **({"recipe": recipe} if recipe else {}), **address}.items():
-        app.query_params[name] = value
-    app.run()
+    app = once(addressed(**{**LINK, **({"recipe": recipe} if recipe else {}), **address}))
     app.switch_page("pages/change/steer.py")
     settled(app)
     return shown_part(app, part) if part else app
@@ -44,22 +28,8 @@ def shown_part(app: AppTest, part: str) -> AppTest:
     return settled(app)
 
 
-def settled(app: AppTest) -> AppTest:
-    for _ in range(80):
-        app.run()
-        assert not app.exception, app.exception
-        if not app.session_state["polling"]:
-            return app
-        time.sleep(0.25)
-    raise AssertionError("The page never came to rest.")
-
-
-def said(app: AppTest) -> str:
-    return " ".join(each.value for each in [*app.markdown, *app.caption, *app.warning, *app.error, *app.info])
-
-
 def recipe_of(app: AppTest):
-    return app.session_state["view"].recipe
+    return view(app).recipe
 
 
 def texts(app: AppTest):
