@@ -136,6 +136,7 @@ def _use(frame: Frame, entry: Entry) -> None:
                 dose.strength,
                 dose.layers,
                 dose.positions,
+                dose.stream,
             )
             for number, dose in enumerate(kept.doses[:MOST_DOSES])
         )
