@@ -1,5 +1,6 @@
 """What a run read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -34,19 +35,25 @@ class Trace:
     """Activations; zero where `mask` is False."""
     mask: Bool[np.ndarray, "row position"]
     """True where a row has a token: rows are padded on the right, and padding is never averaged."""
+    neurons: Mapping[Site, Float32[np.ndarray, "row position neuron"]] = field(default_factory=dict)
+    """Activations of the sites that are as wide as the MLP; zero where `mask` is False."""
     _index: dict[Site, int] = field(init=False, repr=False)
 
     def __post_init__(self):
         self.values.flags.writeable = False
         self.mask.flags.writeable = False
+        for values in self.neurons.values():
+            values.flags.writeable = False
         object.__setattr__(self, "_index", {site: i for i, site in enumerate(self.sites)})
 
-    def at(self, site: Site, row: int = 0) -> Float32[np.ndarray, "position d_model"]:
+    def at(self, site: Site, row: int = 0) -> Float32[np.ndarray, "position width"]:
         """Activations of one row at one site, its padding cut off.
 
         Raises:
             AnalysisError: the site was not read in this run.
         """
+        if site in self.neurons:
+            return self.neurons[site][row, : len(self.tokens[row])]
         return self.values[self.index(site), row, : len(self.tokens[row])]
 
     def residuals(self, row: int = 0) -> Float32[np.ndarray, "layer position d_model"]:

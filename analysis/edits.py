@@ -15,6 +15,7 @@ from torch import Tensor
 from analysis.errors import AnalysisError
 
 Stream = Literal["residual", "attention", "mlp"]
+Place = Stream | Literal["neurons"]
 Positions = Literal["all", "prompt", "generated"] | tuple[int, ...]
 """Which tokens of the text an edit touches: absolute positions, counted from 0 with BOS, or a part of it."""
 
@@ -25,11 +26,12 @@ class Site:
 
     `layer` runs from 0 to L: the residual stream after `layer` blocks. 0 is the embedding as block 1
     receives it, L the last block's output *before* the final norm. With stream `attention` or `mlp` it
-    names what that part of block `layer` (1 to L) adds to the residual stream.
+    names what that part of block `layer` (1 to L) adds to the residual stream; `neurons` are the MLP's
+    activations behind its nonlinearity, which its last map reads.
     """
 
     layer: int
-    stream: Stream = "residual"
+    stream: Place = "residual"
 
     def __str__(self) -> str:
         return f"layer {self.layer} {self.stream}"

@@ -73,6 +73,8 @@ def install(parts: Parts) -> None:
         block.register_forward_hook(_on_output(Site(layer), 1.0))
         attention.register_forward_hook(_on_output(Site(layer, "attention"), parts.write_scale))
         mlp.register_forward_hook(_on_output(Site(layer, "mlp"), parts.write_scale))
+    for index, reader in enumerate(parts.neurons):
+        reader.register_forward_pre_hook(_on_input(Site(index + 1, "neurons")))
     inside = itertools.chain(*(part.modules() for part in (*parts.blocks, parts.head)))
     few_rows.quicken(inside, _few_rows_will_do)
 
@@ -117,6 +119,18 @@ def _on_embedding(block: nn.Module, args: tuple, kwargs: dict):
     if args:
         return (_visit(plan, Site(0), args[0]), *args[1:]), kwargs
     return args, kwargs | {"hidden_states": _visit(plan, Site(0), kwargs["hidden_states"])}
+
+
+def _on_input(site: Site) -> Callable:
+    """A hook on what a module is given."""
+
+    def hook(module: nn.Module, args: tuple):
+        plan = _PLAN.get()
+        if plan is None or not plan.touches(site):
+            return None
+        return (_visit(plan, site, args[0]), *args[1:])
+
+    return hook
 
 
 def _on_output(site: Site, scale: float) -> Callable:

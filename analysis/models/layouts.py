@@ -28,6 +28,8 @@ class Layout:
     """Within a block: the module whose output is what attention adds to the residual stream."""
     mlp: str = "mlp"
     """Within a block: the module whose output is what the MLP adds to the residual stream."""
+    neurons: str | None = "mlp.down_proj"
+    """Within a block: the linear map that reads the MLP's neurons; None where experts have neurons of their own."""
     after_norm: str | None = None
     """A projection between the final norm and the unembedding, where there is one."""
     softcap: str | None = None
@@ -53,6 +55,7 @@ LAYOUTS = (
         blocks="transformer.h",
         norm="transformer.ln_f",
         attention="attn",
+        neurons="mlp.c_proj",
         remark="Layer 0 holds the sum of token and position embeddings.",
     ),
     Layout(
@@ -61,6 +64,7 @@ LAYOUTS = (
         blocks="gpt_neox.layers",
         norm="gpt_neox.final_layer_norm",
         attention="attention",
+        neurons="mlp.dense_4h_to_h",
         remark="Attention and MLP of a block read the same stream (Pythia).",
     ),
     Layout(
@@ -71,7 +75,13 @@ LAYOUTS = (
         remark="Writes are normed before they are added; layer 0 holds the scaled embedding.",
     ),
     Layout("OLMo 2", ("olmo2", "olmo3"), **_POST_NORM, remark="Writes are normed before they are added."),
-    Layout("Phi", ("phi",), norm="model.final_layernorm", remark="Attention and MLP read the same stream."),
+    Layout(
+        "Phi",
+        ("phi",),
+        norm="model.final_layernorm",
+        neurons="mlp.fc2",
+        remark="Attention and MLP read the same stream.",
+    ),
     Layout("Phi-3", ("phi3",)),
     Layout(
         "OPT",
@@ -81,6 +91,7 @@ LAYOUTS = (
         norm_may_be_absent=True,
         after_norm="model.decoder.project_out",
         mlp="fc2",
+        neurons="fc2",
         remark="Layer 0 holds the sum of token and position embeddings.",
     ),
     Layout(
@@ -89,12 +100,14 @@ LAYOUTS = (
         blocks="transformer.h",
         norm="transformer.ln_f",
         attention="self_attention",
+        neurons="mlp.dense_4h_to_h",
         block_returns_tuple=True,
     ),
     Layout("Granite", ("granite",), logit_divisor="logits_scaling", write_scale="residual_multiplier"),
     Layout(
         "Mixture of experts",
         ("mixtral", "olmoe", "qwen3_moe"),
+        neurons=None,
         remark="The MLP write sums the routed experts.",
     ),
 )
@@ -113,12 +126,22 @@ class Parts:
     blocks: tuple[nn.Module, ...]
     attention: tuple[nn.Module, ...]
     mlp: tuple[nn.Module, ...]
+    neurons: tuple[nn.Module, ...]
+    """The map of every block that reads its MLP's neurons; empty where the family has none."""
     norm: nn.Module
     after_norm: nn.Module | None
     head: nn.Module
     softcap: float | None
     logit_divisor: float
     write_scale: float
+
+    @property
+    def n_neurons(self) -> int:
+        """Neurons in the MLP of every block; 0 where the family keeps them in experts."""
+        if not self.neurons:
+            return 0
+        weight, wide = self.neurons[0].weight, isinstance(self.neurons[0], nn.Linear)
+        return weight.shape[1 if wide else 0]  # GPT-2 keeps its maps the other way round
 
     def read_out(self, residual: Tensor, words: list[int] | None = None) -> Tensor:
         """Logits the model would give if `residual` came out of its last block.
@@ -195,6 +218,7 @@ def _fill(model: nn.Module, layout: Layout, known: bool) -> Parts:
         blocks=blocks,
         attention=tuple(_find(block, layout.attention) for block in blocks),
         mlp=tuple(_find(block, layout.mlp) for block in blocks),
+        neurons=_neurons(blocks, layout),
         norm=_find(model, layout.norm) or nn.Identity(),
         after_norm=_find(model, layout.after_norm) if layout.after_norm else None,
         head=model.get_output_embeddings(),
@@ -202,6 +226,11 @@ def _fill(model: nn.Module, layout: Layout, known: bool) -> Parts:
         logit_divisor=_number(config, layout.logit_divisor, 1.0),
         write_scale=_number(config, layout.write_scale, 1.0),
     )
+
+
+def _neurons(blocks: tuple[nn.Module, ...], layout: Layout) -> tuple[nn.Module, ...]:
+    found = tuple(_find(block, layout.neurons) for block in blocks) if layout.neurons else ()
+    return () if None in found else found
 
 
 def _number(config, name: str | None, otherwise):

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import psutil
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from analysis import jobs
 from analysis.activations import Row, Trace
-from analysis.edits import BASE, Edit, Site, Variant
+from analysis.edits import BASE, Edit, Site, Stream, Variant
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint
 from analysis.models import decode, hooks
@@ -60,6 +60,11 @@ class LoadedModel:
         return str(self.dtype).removeprefix("torch.")
 
     @property
+    def n_neurons(self) -> int:
+        """Neurons in the MLP of every block; 0 where the family keeps them in experts."""
+        return self.parts.n_neurons
+
+    @property
     def n_parameters(self) -> int:
         """Weights, tied ones counted once."""
         return sum(weight.numel() for weight in self.network.parameters())
@@ -78,6 +83,10 @@ class LoadedModel:
         return tuple(
             Site(layer, stream) for layer in range(1, self.n_layers + 1) for stream in ("attention", "mlp")
         )
+
+    def neuron_sites(self) -> tuple[Site, ...]:
+        """The MLP's neurons at layers 1 to L; empty where the family keeps them in experts."""
+        return tuple(Site(layer + 1, "neurons") for layer in range(len(self.parts.neurons)))
 
     def tokenize(self, prompt: str, *, chat: bool = False) -> Tokens:
         """A prompt as the model receives it; see `Tokenizer.encode`."""
@@ -109,7 +118,7 @@ class LoadedModel:
         self._check_variants(variants)
         rows = tuple(Row(p, variant.name) for variant in variants for p in range(len(tokens)))
         batch = [tokens[row.prompt] for row in rows]
-        self._check_room(batch, len(sites))
+        self._check_room(batch, sites)
         plan = self._plan(sites, variants, batch, len(tokens))
         return self.worker.do(lambda: self._forward(plan, rows, batch, sites))
 
@@ -142,7 +151,7 @@ class LoadedModel:
             return self.run([trace.tokens[i] for i in base], read=sites, variants=variants)
         rows = tuple(Row(trace.rows[i].prompt, variant.name) for variant in variants for i in base)
         batch = [trace.tokens[i] for _ in variants for i in base]
-        self._check_room(batch, len(sites))
+        self._check_room(batch, sites)
         plan = self._plan(sites, variants, batch, len(base))
         stream = np.stack([trace.values[trace.index(Site(layer)), i] for _ in variants for i in base])
         plan.resume = (layer, torch.from_numpy(stream))
@@ -234,19 +243,24 @@ class LoadedModel:
         lengths = [len(tokens) for tokens in batch]
         ids, mask = _padded(batch)
         whole = bool(mask.all())
-        room = torch.empty(len(sites), len(rows), max(lengths), self.d_model)
-        plan.room = dict(
-            zip(sites, room, strict=True)
-        )  # hooks write where the trace will be: one copy, not two
+        narrow = tuple(site for site in sites if site.stream != "neurons")
+        room = torch.empty(len(narrow), len(rows), max(lengths), self.d_model)
+        # hooks write where the trace will be: one copy, not two
+        plan.room = dict(zip(narrow, room, strict=True))
         with torch.inference_mode(), hooks.carrying_out(plan):
             self.parts.backbone(input_ids=ids, attention_mask=None if whole else mask.long(), use_cache=False)
         values = room.numpy()
         for site, source in (below or {}).items():
-            values[sites.index(site)] = source
+            values[narrow.index(site)] = source
+        neurons = {site: plan.captured[site].float().numpy() for site in sites if site.stream == "neurons"}
         if not whole:
             values[:, ~mask.numpy()] = 0
-        _require_finite(values, sites, self)
-        return Trace(self.fingerprint, rows, tuple(batch), sites, values, mask.numpy())
+            for wide in neurons.values():
+                wide[~mask.numpy()] = 0
+        _require_finite(values, narrow, self)
+        for site, wide in neurons.items():
+            _require_finite(wide[None], (site,), self)
+        return Trace(self.fingerprint, rows, tuple(batch), narrow, values, mask.numpy(), neurons)
 
     def _as_tokens(self, prompts: str | Tokens | Sequence[str | Tokens]) -> list[Tokens]:
         several = [prompts] if isinstance(prompts, (str, Tokens)) else list(prompts)
@@ -264,7 +278,7 @@ class LoadedModel:
             AnalysisError: with the numbers.
         """
         self._check_context(len(tokens), "of the prompt")
-        self._check_room([tokens], self.n_layers + 1)
+        self._check_room([tokens], self.residual_sites())
 
     def _check_context(self, length: int, what: str) -> None:
         if self.context is not None and length > self.context:
@@ -272,15 +286,19 @@ class LoadedModel:
                 f"The text has {length:,} tokens ({what}); {self.title} reads at most {self.context:,}. Shorten it."
             )
 
-    def _check_room(self, batch: list[Tokens], sites: int) -> None:
+    def _check_room(self, batch: list[Tokens], sites: Sequence[Site]) -> None:
         positions = len(batch) * max(len(tokens) for tokens in batch)
-        needed = positions * self.d_model * (4 * sites + sites * self.dtype.itemsize)
+        numbers = positions * sum(map(self._width, sites))
+        needed = numbers * (4 + self.dtype.itemsize)
         room = int(psutil.virtual_memory().available * MEMORY_SHARE)
         if needed > room:
             raise AnalysisError(
-                f"Reading {sites} sites of {positions:,} tokens takes {needed / 2**30:.1f} GiB; "
+                f"Reading {len(sites)} sites of {positions:,} tokens takes {needed / 2**30:.1f} GiB; "
                 f"{room / 2**30:.1f} GiB may be used. Shorten the text or read fewer layers."
             )
+
+    def _width(self, site: Site) -> int:
+        return self.n_neurons if site.stream == "neurons" else self.d_model
 
     def _sites(self, read: Sequence[Site] | str) -> tuple[Site, ...]:
         if read == "residual":
@@ -293,10 +311,14 @@ class LoadedModel:
 
     def _check_site(self, site: Site) -> None:
         lowest = 0 if site.stream == "residual" else 1
-        if not lowest <= site.layer <= self.n_layers or site.stream not in ("residual", "attention", "mlp"):
+        if site.stream == "neurons" and not self.parts.neurons:
+            raise AnalysisError(
+                f"{self.title} keeps its neurons in experts, which cannot be read; read the mlp's output."
+            )
+        if not lowest <= site.layer <= self.n_layers or site.stream not in get_args(Stream) + ("neurons",):
             raise AnalysisError(
                 f"{self.title} has no {site}: layers run from {lowest} to {self.n_layers}, "
-                "streams are residual, attention and mlp."
+                "streams are residual, attention, mlp and neurons."
             )
 
     def _check_variants(self, variants: Sequence[Variant]) -> None:
@@ -313,9 +335,10 @@ class LoadedModel:
         _require_positions(edit)
         held = (getattr(edit, name, None) for name in ("direction", "values", "mean"))
         width = next((each for each in held if each is not None), None)
-        if width is not None and width.shape[-1] != self.d_model:
+        if width is not None and width.shape[-1] != self._width(edit.site):
             raise AnalysisError(
-                f"An edit for {self.title} needs vectors of {self.d_model} numbers; given {width.shape[-1]}."
+                f"An edit for {self.title} at {edit.site} needs vectors of {self._width(edit.site)} numbers; given "
+                f"{width.shape[-1]}."
             )
 
     def _plan(

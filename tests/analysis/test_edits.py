@@ -247,7 +247,7 @@ REFUSED = {
     "a write of the embedding": (lambda d: Ablate(Site(0, "mlp"), np.ones(d)), "layers run from 1 to 3"),
     "no such stream": (
         lambda d: Steer(Site(1, "resid"), np.ones(d)),
-        "streams are residual, attention and mlp",
+        "streams are residual, attention, mlp and neurons",
     ),
     "rows missing": (lambda d: Replace(PLACE, np.ones((1, d)), (1, 2)), "one finite vector for each"),
     "a row twice": (lambda d: Replace(PLACE, np.ones((2, d)), (1, 1)), "different positions"),
