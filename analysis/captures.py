@@ -9,12 +9,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from analysis import store
-from analysis.edits import BASE, Edit, Variant
+from analysis.edits import BASE, Edit, Site, Variant
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Report, silent
@@ -34,12 +35,26 @@ BATCH_TOKENS, BATCH_ROWS = 1536, 32
 
 @dataclass(frozen=True, eq=False)
 class States:
-    """States of examples at layers 0 to L."""
+    """States of examples, layer by layer."""
 
-    values: Float32[np.ndarray, "layer example d_model"]
+    layers: tuple[int, ...]
+    """0 to L for the residual stream, 1 to L for neurons."""
+    values: Float32[np.ndarray, "layer example width"]
     """Mapped from disk, read-only."""
     key: str
     """Fingerprint of model, texts, places and edits: whatever is computed from these states belongs to it."""
+
+    def at(self, layer: int) -> Float32[np.ndarray, "example width"]:
+        """The states of one layer.
+
+        Raises:
+            AnalysisError: it was not read.
+        """
+        if layer not in self.layers:
+            raise AnalysisError(
+                f"Layer {layer} was not read; there are layers {self.layers[0]} to {self.layers[-1]}."
+            )
+        return self.values[self.layers.index(layer)]
 
 
 def capture(
@@ -47,34 +62,42 @@ def capture(
     given: LabelledSet,
     spot: str = "last",
     *,
+    stream: Literal["residual", "neurons"] = "residual",
     edits: Sequence[Edit] = (),
     report: Report = silent,
 ) -> States:
-    """The residual stream of every example at layers 0 to L.
+    """The residual stream of every example at layers 0 to L, or the neurons of its MLPs at layers 1 to L.
 
     Args:
         model: the model.
         given: the examples; texts that come again are run once.
         spot: where an example is read, one of `SPOTS`; `span` reads the whole text where it has no span.
+        stream: what is read.
         edits: run every text under these.
         report: progress in texts; raises `Cancelled` to stop, and what was done is kept.
 
     Raises:
-        AnalysisError: a text is too long for the model or for memory (its number is named), or the disk is full.
+        AnalysisError: a text is too long for the model or for memory (its number is named), the disk is full, or the
+            model's neurons cannot be read.
     """
     if spot not in SPOTS:
         raise AnalysisError(f"{spot!r} is no place to read at; there are {', '.join(SPOTS)}.")
     report("Splitting texts into tokens")
     texts = _places(model, given, spot)
     key = fingerprint(
-        "states", model.fingerprint, spot, [(tokens.ids, places) for tokens, places in texts], tuple(edits)
+        "states",
+        model.fingerprint,
+        spot,
+        stream,
+        [(tokens.ids, places) for tokens, places in texts],
+        tuple(edits),
     )
     place = store.folder("states", key)
     with store.held(f"states-{key}", report, "Waiting for the same texts, which are being read elsewhere"):
-        shape = (model.n_layers + 1, len(given), model.d_model)
-        _Reading(model, tuple(edits), place, shape).finish(texts, report)
+        sites = model.residual_sites() if stream == "residual" else model.neuron_sites() or (Site(1, stream),)
+        _Reading(model, sites, tuple(edits), place, len(given)).finish(texts, report)
     values = np.load(place / VALUES, mmap_mode="r")
-    return States(values, key)
+    return States(tuple(site.layer for site in sites), values, key)
 
 
 def each_token(model: LoadedModel, given: LabelledSet) -> LabelledSet:
@@ -114,9 +137,10 @@ class _Reading:
     """One set of texts on its way to disk."""
 
     model: LoadedModel
+    sites: tuple[Site, ...]
     edits: tuple[Edit, ...]
     place: Path
-    shape: tuple[int, int, int]
+    examples: int
 
     def finish(self, texts: list[tuple[Tokens, _Places]], report: Report) -> None:
         """Run the texts that are not on disk yet."""
@@ -135,18 +159,19 @@ class _Reading:
             store.write_json(self.place / DONE, sorted(done))
 
     def _make_file(self) -> None:
-        size = int(np.prod(self.shape)) * 4
-        store.require_space(self.place, size, "the states of these texts")
-        values = np.lib.format.open_memmap(self.place / VALUES, mode="w+", dtype=np.float32, shape=self.shape)
-        values.flush()
+        wide = self.sites[0].stream == "neurons"
+        shape = (len(self.sites), self.examples, self.model.n_neurons if wide else self.model.d_model)
+        store.require_space(self.place, int(np.prod(shape)) * 4, "the states of these texts")
+        np.lib.format.open_memmap(self.place / VALUES, mode="w+", dtype=np.float32, shape=shape).flush()
 
     def _read(self, texts: list[tuple[Tokens, _Places]], values: np.ndarray) -> None:
         variant = Variant("edited", self.edits) if self.edits else BASE
-        trace = self.model.run([tokens for tokens, _ in texts], variants=(variant,))
+        trace = self.model.run([tokens for tokens, _ in texts], read=self.sites, variants=(variant,))
         for row, (_, places) in enumerate(texts):
-            for example, positions in places:
-                states = trace.values[:, row, list(positions)]
-                values[:, example] = states[:, 0] if len(positions) == 1 else states.mean(1)
+            for layer, site in enumerate(self.sites):
+                states = trace.at(site, row)
+                for example, positions in places:
+                    values[layer, example] = states[list(positions)].mean(0)
 
 
 def _batches(numbers: list[int], texts: list[tuple[Tokens, _Places]]) -> list[list[int]]:

@@ -78,6 +78,18 @@ def test_each_token_becomes_an_example(toy):
     assert near(states.values[:, 1], alone(toy, "ab c")[:, 1])
 
 
+def test_neurons_are_read_at_layers_from_one_on(toy):
+    states = capture(toy, given(), stream="neurons")
+    assert states.layers == (1, 2, 3)
+    assert states.values.shape == (3, len(TEXTS), toy.n_neurons)
+    site = Site(2, "neurons")
+    expected = toy.run(TEXTS[3], read=(site,)).at(site)[-1]
+    assert near(states.at(2)[3], expected)
+    assert states.key != capture(toy, given()).key
+    with pytest.raises(AnalysisError, match="Layer 0 was not read; there are layers 1 to 3"):
+        states.at(0)
+
+
 def test_edits_are_run_and_kept_apart(toy):
     edit = Ablate(Site(1), np.ones(toy.d_model, np.float32))
     base, edited = capture(toy, given()), capture(toy, given(), edits=(edit,))
