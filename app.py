@@ -7,6 +7,7 @@ from components.frame import draw_frame
 
 PAGES = (
     st.Page("pages/read/lens.py", title="Read", icon=":material/grid_on:", default=True),
+    st.Page("pages/concepts/probe.py", title="Probe", icon=":material/troubleshoot:"),
     st.Page("pages/change/steer.py", title="Steer", icon=":material/explore:"),
 )
 

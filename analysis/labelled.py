@@ -54,15 +54,19 @@ class LabelledSet:
             )
         for number, (text, span) in enumerate(zip(self.texts, self.spans, strict=True), 1):
             _require_example(number, text, span)
+        targets = np.array(self.targets)
+        targets.flags.writeable = False
+        object.__setattr__(self, "targets", targets)
+        if bool(self.classes) == bool(self.numbers):
+            raise AnalysisError("A labelled set needs names of classes or of numbers, and not of both.")
         (_require_classes if self.classes else _require_numbers)(self)
-        self.targets.flags.writeable = False
 
     def __len__(self) -> int:
         """Examples."""
         return len(self.texts)
 
     def counts(self) -> dict[str, int]:
-        """Examples of every class, in their order."""
+        """Examples of every class, in their order; for sets of classes."""
         found = np.bincount(self.targets, minlength=len(self.classes))
         return dict(zip(self.classes, found.tolist(), strict=True))
 
@@ -77,6 +81,15 @@ def _require_example(number: int, text: str, span: tuple[int, int] | None) -> No
 
 
 def _require_classes(given: LabelledSet) -> None:
+    targets = given.targets
+    fits = targets.ndim == 1 and targets.dtype.kind == "i"
+    if not fits or targets.min() < 0 or targets.max() >= len(given.classes):
+        raise AnalysisError(
+            f"Labels of classes are whole numbers from 0 to {len(given.classes) - 1}, one per example; given "
+            f"{targets.dtype} of shape {targets.shape}. Number the classes in the order of their names."
+        )
+    if len(set(given.classes)) < len(given.classes):
+        raise AnalysisError("Two classes have the same name. Join them, or name one differently.")
     counts = given.counts()
     if len(counts) < 2:
         raise AnalysisError(
@@ -86,14 +99,17 @@ def _require_classes(given: LabelledSet) -> None:
     few = [name for name, count in counts.items() if count < FEWEST_OF_CLASS]
     if few:
         raise AnalysisError(
-            f"The class {few[0]!r} has {counts[few[0]]} example, and at least {FEWEST_OF_CLASS} are needed: one to "
-            "learn from and one to be tested on. Add one, or remove the class; a typo makes a class of its own."
+            f"The class {few[0]!r} has {counts[few[0]]} example{'s' * (counts[few[0]] != 1)}, and at least {FEWEST_OF_CLASS} are "
+            "needed: one to learn from and one to be tested on. Add one, or remove the class; a typo makes a class of its own."
         )
 
 
 def _require_numbers(given: LabelledSet) -> None:
-    if not given.numbers:
-        raise AnalysisError("A labelled set needs names of classes or of numbers.")
+    if given.targets.ndim != 2 or given.targets.shape[1] != len(given.numbers):
+        raise AnalysisError(
+            f"Every example needs {len(given.numbers)} numbers ({', '.join(given.numbers)}); given labels of shape "
+            f"{given.targets.shape}."
+        )
     if not np.isfinite(given.targets).all():
         raise AnalysisError("A number among the labels is missing or infinite. Fill it in or remove its row.")
     if not np.ptp(given.targets, axis=0).all():

@@ -1,4 +1,4 @@
-"""The next token in two numbers: how far its distribution moved, and how the odds of chosen words stand."""
+"""The next token: how far its distribution moved, how the odds of chosen words stand, what a direction promotes."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -6,6 +6,7 @@ from contextlib import suppress
 import numpy as np
 import torch
 from jaxtyping import Float32, Float64
+from torch import Tensor
 
 from analysis.errors import AnalysisError
 from analysis.models.loaded import LoadedModel
@@ -74,3 +75,52 @@ def word_odds(
 
     read = model.on_worker(logits)
     return (read[:, : len(plus)].logsumexp(-1) - read[:, len(plus) :].logsumexp(-1)).numpy()
+
+
+def promoted(
+    model: LoadedModel, vector: Float32[np.ndarray, " d_model"], count: int = 10
+) -> tuple[tuple[str, float], ...]:
+    """The tokens whose logits a small step along a direction raises most at the last layer.
+
+    Returns:
+        Label and gain for the final norm's input of length 1, the largest first.
+
+    Raises:
+        AnalysisError: the family maps states once more behind its final norm.
+
+    Source: the logit lens on a direction, e.g. Geva et al. 2022, arXiv 2203.14680.
+    Misleads when: the direction is an early layer's: later blocks read it in other ways than the unembedding does.
+    """
+    gain = norm_gain(model)
+
+    def logits() -> np.ndarray:
+        unit = torch.from_numpy(vector / np.linalg.norm(vector) * gain).float()
+        return (model.parts.head.weight.float() @ unit).numpy()
+
+    found = model.on_worker(logits)
+    order = np.argsort(-found, kind="stable")[:count]
+    return tuple((model.tokenizer.label(int(i)), float(found[i])) for i in order)
+
+
+def norm_gain(model: LoadedModel) -> Float64[np.ndarray, " d_model"]:
+    """What the final norm multiplies each coordinate by, measured on the norm itself.
+
+    Families keep it in different ways (Gemma stores gain - 1), so a state whose mean is 0 and whose mean square
+    is 1 is sent through instead: what comes out, less what 0 gives, is the state times the gain.
+    """
+    if model.parts.after_norm is not None:
+        raise AnalysisError(
+            f"{model.title} maps states once more after its final norm, so a token's direction in the residual "
+            "stream is not known. Build a direction from examples."
+        )
+    probe = torch.linspace(1.0, 2.0, model.d_model, dtype=torch.float64)
+    probe[::2] *= -1
+    probe = probe - probe.mean()
+    probe = probe / probe.square().mean().sqrt()
+
+    def measured() -> Tensor:
+        states = torch.stack([probe, torch.zeros_like(probe)]).float()
+        wide = model.parts.norm(states.to(model.dtype)).double()
+        return wide[0] - wide[1]
+
+    return (model.on_worker(measured) / probe).numpy()

@@ -15,7 +15,8 @@ import streamlit as st
 from analysis import LoadedModel, ModelSpec
 from analysis.data.examples import EXAMPLES
 from analysis.methods.lens import QUANTITIES
-from components import recipe_link
+from components import probe_link, recipe_link
+from components.probe_link import ProbeView
 from components.recipe_link import DoseView
 
 LONGEST_PROMPT = 200_000
@@ -54,6 +55,8 @@ class View:
     """Tokens whose trajectories are drawn besides the ones chosen by themselves."""
     recipe: tuple[DoseView, ...] = ()
     """What steers the model on the pages that change it."""
+    probe: ProbeView = ProbeView()
+    """What is probed."""
 
 
 def view() -> View:
@@ -120,12 +123,13 @@ def to_address(view: View) -> dict[str, str]:
         "target": None if view.target is None else str(view.target),
         "pinned": ".".join(map(str, view.pinned)) or None,
         "recipe": recipe_link.to_text(view.recipe) or None,
+        "probe": probe_link.to_text(view.probe) or None,
     }
     if fits_link(view.prompt):
         fixed = {"model": view.spec.source, "prompt": view.prompt, "lens": view.lens, "color": view.color}
     else:
         fixed = {"model": view.spec.source, "lens": view.lens, "color": view.color}
-        optional = {name: optional[name] for name in ("revision", "dtype", "recipe")}
+        optional = {name: optional[name] for name in ("revision", "dtype", "recipe", "probe")}
     return fixed | {name: text for name, text in optional.items() if text is not None}
 
 
@@ -149,6 +153,7 @@ def from_address(address: Mapping[str, str], otherwise: View) -> View:
         target=_whole(address.get("target", "")),
         pinned=_ids(address.get("pinned", ""))[:MOST_PINNED],
         recipe=recipe_link.from_text(address.get("recipe", "")[:LONGEST_RECIPE]),
+        probe=probe_link.from_text(address.get("probe", "")),
     )
 
 

@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 
 import analysis
+from analysis.data.labelled_sets import IDS
 from analysis.methods import LENSES
 from analysis.methods.contrast import ESTIMATORS
 from analysis.models.layouts import LAYOUTS
+from analysis.probing import PROBES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,6 +31,12 @@ def test_the_readme_lists_every_way_to_estimate_a_direction():
     for estimator in ESTIMATORS.values():
         row = next(line for line in README.splitlines() if line.startswith(f"| {estimator.title} |"))
         assert all(number in row for number in re.findall(r"\d{4}\.\d{5}", estimator.source)[:1])
+
+
+def test_the_readme_lists_every_probe_and_every_set():
+    for kind in PROBES.values():
+        assert f"| {kind.title} |" in README
+    assert len(IDS) == 15 and "fifteen" in README
 
 
 def test_every_public_name_has_a_docstring():

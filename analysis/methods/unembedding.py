@@ -7,14 +7,13 @@ of logits with respect to the residual stream points along `g * (w_a - w_b)`.
 from typing import Literal
 
 import numpy as np
-import torch
 from jaxtyping import Float64
-from torch import Tensor
 
 from analysis.directions import Direction, weights_of
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent
 from analysis.models.loaded import LoadedModel
+from analysis.next_token import norm_gain
 
 SOURCE = "Park, Choe & Veitch 2023, arXiv 2311.03658"
 FLOOR = 1e-6
@@ -84,30 +83,6 @@ def causal(
     rows = np.unique(words, axis=0) if len(words) < 2_000 else words
     size, axes = np.linalg.eigh(np.cov(rows, rowvar=False, bias=True))
     return axes @ ((axes.T @ difference) / np.maximum(size, FLOOR * size[-1]))
-
-
-def norm_gain(model: LoadedModel) -> Float64[np.ndarray, " d_model"]:
-    """What the final norm multiplies each coordinate by, measured on the norm itself.
-
-    Families keep it in different ways (Gemma stores gain - 1), so a state whose mean is 0 and whose mean square
-    is 1 is sent through instead: what comes out, less what 0 gives, is the state times the gain.
-    """
-    if model.parts.after_norm is not None:
-        raise AnalysisError(
-            f"{model.title} maps states once more after its final norm, so a token's direction in the residual "
-            "stream is not known. Build a direction from examples."
-        )
-    probe = torch.linspace(1.0, 2.0, model.d_model, dtype=torch.float64)
-    probe[::2] *= -1
-    probe = probe - probe.mean()
-    probe = probe / probe.square().mean().sqrt()
-
-    def measured() -> Tensor:
-        states = torch.stack([probe, torch.zeros_like(probe)]).float()
-        wide = model.parts.norm(states.to(model.dtype)).double()
-        return wide[0] - wide[1]
-
-    return (model.on_worker(measured) / probe).numpy()
 
 
 def _unembedding(model: LoadedModel) -> Float64[np.ndarray, "vocab d_model"]:

@@ -8,8 +8,9 @@ import torch
 
 from analysis.edits import BASE, Site, Steer, Variant
 from analysis.errors import AnalysisError
-from analysis.methods.unembedding import causal, norm_gain, towards_token
+from analysis.methods.unembedding import causal, towards_token
 from analysis.models import toy as toys
+from analysis.next_token import norm_gain
 
 MAPPED = ("opt-projected", "opt-post-norm")
 """Families whose states are mapped once more between the final norm and the unembedding."""

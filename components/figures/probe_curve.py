@@ -1,0 +1,73 @@
+"""What a probe scores, layer by layer, beside everything that scores without reading the concept."""
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from analysis.methods.probe import Probed
+from components.figures.against_null import mode
+from components.kinds import ASKED, BASE, EDITED, NULL
+
+
+def draw_probe_curve(probed: Probed, layer: int, key: str) -> int | None:
+    """Score with its interval, shuffled labels, control task and baseline; answers a layer that was clicked."""
+    accuracy = bool(probed.given.classes)
+    layers = [at for at, _ in probed.scores]
+    scores = [each for _, each in probed.scores]
+    figure = go.Figure()
+    _add_band(figure, layers, scores)
+    for name, kind, values in (
+        ("control task", ASKED, [each.control for each in scores]),
+        ("shuffled labels", NULL, [each.shuffled_mean for each in scores]),
+        ("most frequent" if accuracy else "always the mean", BASE, [probed.curve.baseline] * len(layers)),
+        ("probe", EDITED, [each.score for each in scores]),
+    ):
+        figure.add_scatter(
+            x=layers,
+            y=values,
+            name=name,
+            mode="lines+markers" if kind is EDITED else "lines",
+            line={"color": kind.color(mode()), "dash": kind.dash, "width": kind.width},
+            marker={"symbol": kind.symbol, "size": 7},
+            hovertemplate=f"layer %{{x}}: %{{y:{'.1%' if accuracy else '.2f'}}}<extra>{name}</extra>",
+        )
+    figure.add_vline(x=layer, line_width=1, line_dash="dot", line_color="gray")
+    figure.update_layout(
+        height=360,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+    )
+    figure.update_xaxes(title_text="layer (0 = embedding)")
+    low = (
+        min([0.0, *(each.low for each in scores)])
+        if accuracy
+        else max(-0.5, min(each.low for each in scores))
+    )
+    figure.update_yaxes(
+        title_text="held-out accuracy" if accuracy else "held-out R2",
+        tickformat=".0%" if accuracy else ".1f",
+        range=[min(low, -0.1 if not accuracy else 0), 1.03],
+    )
+    best = probed.at(probed.best)
+    chosen = st.plotly_chart(
+        figure,
+        key=key,
+        on_select="rerun",
+        selection_mode="points",
+        config={"displayModeBar": False},
+        alt=f"Held-out score by layer; the best is {best.score:.2f} at layer {probed.best}.",
+    )
+    points = chosen.selection.points if chosen else []
+    return int(points[0]["x"]) if points else None
+
+
+def _add_band(figure: go.Figure, layers: list[int], scores: list) -> None:
+    figure.add_scatter(
+        x=layers + layers[::-1],
+        y=[each.high for each in scores] + [each.low for each in scores][::-1],
+        fill="toself",
+        mode="none",
+        fillcolor=EDITED.color(mode()),
+        opacity=0.18,
+        name="95% interval",
+        hoverinfo="skip",
+    )

@@ -1,0 +1,133 @@
+"""One layer of a probe: what it mistakes, what its direction says, and how it reads the prompt."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from analysis import AnalysisError, library
+from analysis.methods.probe import Probed, direction, names_of, token_scores, unit_direction
+from analysis.next_token import promoted
+from analysis.probing.curves import LayerScore
+from analysis.probing.nonlinear import SmallNetwork
+from components.figures.predictions import draw_confusion, draw_numbers
+from components.frame import Frame
+from components.literal import literal, plain
+from components.probing.choices import labels_of
+from components.reading_grid import grid_tokens
+from components.requests import trace_of
+from components.steering.recipe_editor import add
+from components.token_strip import token_strip
+
+
+def draw_layer(frame: Frame, probed: Probed, layer: int) -> None:
+    """What there is to see at one layer."""
+    found = probed.at(layer)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _draw_predictions(probed, found, layer)
+    with right:
+        if probed.curve.probe == "sparse":
+            _draw_neurons(found)
+        elif isinstance(found.probe, SmallNetwork):
+            st.caption("A network has no direction: it is here to show what linear probes leave unread.")
+        else:
+            _draw_direction(frame, probed, found, layer)
+
+
+def _draw_predictions(probed: Probed, found: LayerScore, layer: int) -> None:
+    if found.confusion is not None:
+        st.markdown(f"What layer {layer} takes for what")
+        draw_confusion(probed, found, key="confusion")
+    else:
+        apart = "" if found.kilometres is None else f", half of them within {found.kilometres:,.0f} km"
+        st.markdown(f"What layer {layer} tells of held-out examples{apart}")
+        draw_numbers(probed, found, key="numbers")
+    st.markdown("The hardest of them")
+    rows = list(probed.hardest(layer))
+    held = np.cumsum(probed.curve.held_out) - 1
+    labels = labels_of(probed.given)
+    table = pd.DataFrame(
+        {
+            "text": [probed.given.texts[i] for i in rows],
+            "is": [labels[i] for i in rows],
+            "taken for": [_told(probed, found, int(held[i])) for i in rows],
+        }
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        height="content",
+        column_config={
+            name: st.column_config.TextColumn(width=width)
+            for name, width in (("text", 330), ("is", 90), ("taken for", 90))
+        },
+    )
+
+
+def _told(probed: Probed, found: LayerScore, row: int) -> str:
+    if probed.given.classes:
+        return probed.given.classes[int(found.predicted[row])]
+    return ", ".join(f"{value:.4g}" for value in found.predicted[row])
+
+
+def _draw_direction(frame: Frame, probed: Probed, found: LayerScore, layer: int) -> None:
+    names = names_of(probed.given)
+    which = 0
+    if len(names) > 1:
+        which = st.selectbox(
+            "Direction", range(len(names)), format_func=lambda i: names[i], key="probe_which"
+        )
+        which = min(which, len(names) - 1)
+    st.markdown(f"The prompt's tokens along **{plain(names[which])}** at layer {layer}")
+    vector = unit_direction(found, which)
+    if vector is None:
+        st.caption("It reads nothing here: the states of all classes are the same.")
+        return
+    scores = token_scores(trace_of(frame.model, frame.tokens).residuals()[layer], vector)
+    token_strip(
+        grid_tokens(frame.tokens),
+        fingerprint=f"{frame.model.fingerprint}{hash(frame.tokens.ids)}probe",
+        cursor_position=frame.position,
+        key="probe_strip",
+        values=[float(np.clip((score + 2) / 4, 0, 1)) for score in scores],
+    )
+    st.caption(
+        "Tinted by how far a token lies along the direction: two deviations below the text's mean to two above."
+    )
+    try:
+        up, down = (promoted(frame.model, sign * vector, 8) for sign in (1, -1))
+        st.markdown(f"Through the unembedding it raises {_tokens(up)} and lowers {_tokens(down)}")
+    except AnalysisError as error:
+        st.caption(plain(str(error)))
+    st.button(
+        "Steer with it",
+        icon=":material/explore:",
+        on_click=_steer,
+        args=(frame, probed, which),
+        help="Keeps the direction in the library and adds it to the recipe on the page Steer.",
+    )
+    if sentence := st.session_state.pop("probe_problem", None):
+        st.warning(plain(sentence), icon=":material/warning:")
+    elif kept := st.session_state.pop("probe_kept", None):
+        st.success(f"{plain(kept)} is kept and in the recipe: open Steer.", icon=":material/check:")
+
+
+def _tokens(found: tuple[tuple[str, float], ...]) -> str:
+    return " ".join(literal(label) for label, _ in found)
+
+
+def _steer(frame: Frame, probed: Probed, which: int) -> None:
+    try:
+        made = direction(frame.model, probed, which)
+        add(f"kept.{library.save_direction(made, ('probe',)).key}")
+        st.session_state.probe_kept = made.name
+    except AnalysisError as error:
+        st.session_state.probe_problem = str(error)
+
+
+def _draw_neurons(found: LayerScore) -> None:
+    weights = np.abs(found.probe.directions).max(0)
+    chosen = np.argsort(-weights, kind="stable")[: int((weights > 0).sum())]
+    st.markdown("The neurons it reads, by the weight it gives them")
+    table = pd.DataFrame({"neuron": chosen, "weight": weights[chosen]})
+    st.dataframe(table, hide_index=True, height="content")
