@@ -99,8 +99,8 @@ def _require_classes(given: LabelledSet) -> None:
     few = [name for name, count in counts.items() if count < FEWEST_OF_CLASS]
     if few:
         raise AnalysisError(
-            f"The class {few[0]!r} has {counts[few[0]]} example{'s' * (counts[few[0]] != 1)}, and at least {FEWEST_OF_CLASS} are "
-            "needed: one to learn from and one to be tested on. Add one, or remove the class; a typo makes a class of its own."
+            f"The class {few[0]!r} needs at least {FEWEST_OF_CLASS} examples, one to learn from and one to be tested "
+            f"on, and has {counts[few[0]]}. Add one, or remove the class; a typo makes a class of its own."
         )
 
 

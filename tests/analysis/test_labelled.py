@@ -104,9 +104,13 @@ REFUSED = {
     "rare class": (
         of_classes,
         {"targets": np.array([0, 0, 0, 1])},
-        "'complaint' has 1 example, and at least 2",
+        "'complaint' needs at least 2 examples, one to learn from and one to be tested on, and has 1",
     ),
-    "class without example": (of_classes, {"targets": np.zeros(4, np.int64)}, "'complaint' has 0 example"),
+    "class without example": (
+        of_classes,
+        {"targets": np.zeros(4, np.int64)},
+        "'complaint' needs at least 2 examples, one to learn from and one to be tested on, and has 0",
+    ),
     "neither": (of_numbers, {"numbers": ()}, "needs names of classes or of numbers"),
     "not a number": (of_numbers, {"targets": NUMBERS * [1, np.nan]}, "missing or infinite"),
     "infinite": (of_numbers, {"targets": NUMBERS * [np.inf, 1]}, "missing or infinite"),
@@ -124,7 +128,7 @@ def test_what_cannot_be_learned_from_is_refused_in_words(name):
 # labels that do not fit their names
 
 
-@pytest.mark.parametrize("targets", [[0, 1, 0, 2], [0, 1, 0, -1], [0.0, 1.0, 0.0, 1.0], [[0], [1], [0], [1]]])
+@pytest.mark.parametrize("targets", [[0, 1, 0, 2], [0, 1, 0, -1]])
 def test_labels_that_are_no_numbers_of_classes_are_refused(targets):
     with pytest.raises(AnalysisError, match="whole numbers from 0 to 1, one per example"):
         of_classes(targets=np.array(targets))
