@@ -66,16 +66,26 @@ class Probed:
 
     @property
     def emerges(self) -> int | None:
-        """The layer from which on the score's interval stays above baseline, shuffled labels and control task.
+        """The layer from which on the score's interval stays above baseline, every shuffle and the control task.
 
         None where the last layer's does not. Misleads when: a single unlucky layer in between moves it up.
         """
         above = None
         for layer, each in reversed(self.scores):
-            if each.low <= max(self.curve.baseline, each.control, *each.shuffled):
+            if each.low <= max(self._chance(each)):
                 break
             above = layer
         return above
+
+    @property
+    def has_control(self) -> bool:
+        """True if the control task can be learned at all: some held-out words were learned from."""
+        return self.curve.control_ceiling > 0
+
+    def _chance(self, found: LayerScore) -> tuple[float, ...]:
+        """What scores without reading the concept."""
+        control = (found.control,) if self.has_control else ()
+        return (self.curve.baseline, *found.shuffled, *control)
 
     def summary(self) -> str:
         """Whether it is linearly there, and from which layer on, in plain sentences."""
@@ -86,16 +96,16 @@ class Probed:
             if self.given.classes
             else "of held-out variance (R2) is told"
         )
-        chance = max(self.curve.baseline, found.shuffled_mean)
         name = "always naming the most frequent class" if self.given.classes else "always naming the mean"
         verdict = (
             f"At layer {layer} {share(found.score)} {what} ({share(found.low)} to {share(found.high)}), against "
             f"{share(self.curve.baseline)} for {name} and {share(found.shuffled_mean)} with shuffled labels."
         )
-        if found.low <= chance:
-            return f"{verdict} **It is not there** as far as this probe can tell."
+        if found.low <= max(self.curve.baseline, found.shuffled_mean):
+            return f"{verdict} **This probe cannot tell it from chance** on {len(found.predicted):,} held-out examples."
+        memory = f" {_memory(found, share)}" if self.has_control else ""
         since = "" if self.emerges is None else f" From layer {self.emerges} on it stays above all of these."
-        return f"{verdict} {_memory(found, share)}{since}"
+        return f"{verdict}{memory}{since}"
 
 
 def probe(

@@ -15,8 +15,10 @@ def draw_probe_curve(probed: Probed, layer: int, key: str) -> int | None:
     scores = [each for _, each in probed.scores]
     figure = go.Figure()
     _add_band(figure, layers, scores)
+    _add_range(figure, layers, scores)
+    control = [("control task", ASKED, [each.control for each in scores])] if probed.has_control else []
     for name, kind, values in (
-        ("control task", ASKED, [each.control for each in scores]),
+        *control,
         ("shuffled labels", NULL, [each.shuffled_mean for each in scores]),
         ("most frequent" if accuracy else "always the mean", BASE, [probed.curve.baseline] * len(layers)),
         ("probe", EDITED, [each.score for each in scores]),
@@ -58,6 +60,20 @@ def draw_probe_curve(probed: Probed, layer: int, key: str) -> int | None:
     )
     points = chosen.selection.points if chosen else []
     return int(points[0]["x"]) if points else None
+
+
+def _add_range(figure: go.Figure, layers: list[int], scores: list) -> None:
+    """Lowest to highest of the shuffles."""
+    figure.add_scatter(
+        x=layers + layers[::-1],
+        y=[max(each.shuffled) for each in scores] + [min(each.shuffled) for each in scores][::-1],
+        fill="toself",
+        mode="none",
+        fillcolor=NULL.color(mode()),
+        opacity=0.3,
+        showlegend=False,
+        hoverinfo="skip",
+    )
 
 
 def _add_band(figure: go.Figure, layers: list[int], scores: list) -> None:

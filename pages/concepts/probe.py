@@ -72,8 +72,8 @@ def _draw_numbers(probed: Probed, layer: int) -> None:
         ("balanced accuracy", found.balanced),
         ("baseline", probed.curve.baseline),
         ("shuffled labels", found.shuffled_mean),
-        ("control task", found.control),
-        ("selectivity", found.selectivity),
+        ("control task", found.control if probed.has_control else None),
+        ("selectivity", found.selectivity if probed.has_control else None),
     ]
     table = pd.DataFrame([row for row in rows if row[1] is not None], columns=[f"layer {layer}", "value"])
     st.dataframe(
@@ -82,6 +82,8 @@ def _draw_numbers(probed: Probed, layer: int) -> None:
         height="content",
         column_config={"value": st.column_config.NumberColumn(format="%.3f")},
     )
+    if not probed.has_control:
+        st.caption("Without a control task: no word that is tested comes again among those learned from.")
     if probed.curve.merged:
         st.caption(
             f"{probed.curve.merged} groups shared a text with another and were kept on its side of the split."

@@ -55,7 +55,7 @@ def test_labels_that_mean_nothing_are_not_there(toy):
     found = probe(toy, random, "last", "means")
     for _, each in found.scores:
         assert each.low <= 0.65
-    assert "It is not there" in found.summary()
+    assert "cannot tell it from chance" in found.summary()
     assert found.emerges is None
 
 
@@ -79,6 +79,18 @@ def test_neurons_are_read_from_layer_one_on_and_have_no_direction(toy):
         found.at(0)
     with pytest.raises(AnalysisError, match="has no direction in the residual stream"):
         direction(toy, found)
+
+
+def test_a_control_that_cannot_be_learned_is_left_out(toy):
+    once = probe(toy, words(), "last", "means")
+    assert not once.has_control  # every text comes once
+    assert "control" not in once.summary()
+    given = words()
+    spans = tuple((len(text) - 1, len(text)) for text in given.texts)
+    again = LabelledSet("s", "S", "?", given.texts, given.targets, given.classes, spans=spans)
+    ends = probe(toy, again, "span", "means")
+    assert ends.has_control  # x and y come again
+    assert "A control task" in ends.summary() or "a control task" in ends.summary()
 
 
 def test_numbers_are_told_and_named(toy):

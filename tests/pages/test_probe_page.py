@@ -141,4 +141,4 @@ def test_random_labels_are_said_not_to_be_there(monkeypatch):
         np.random.default_rng(3).permutation(given.targets), given.classes, groups=tuple(given.texts),
     )  # fmt: skip
     monkeypatch.setattr(requests, "labelled_set", lambda id: shuffled)
-    assert "It is not there" in said(probed())
+    assert "cannot tell it from chance" in said(probed())
