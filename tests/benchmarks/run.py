@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks import app, decoding, engine, lens
+from tests.benchmarks import app, decoding, engine, lens, probing
 from tests.benchmarks.measure import Quantity
 
 BENCHMARKS = (
@@ -29,6 +29,7 @@ BENCHMARKS = (
     lens.reading,
     app.cached_page,
     lens.fitting,
+    probing.probing,
 )
 """Every benchmark there is: each yields one or more quantities."""
 OUTPUT = Path(".bench/latest.json")
