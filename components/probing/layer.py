@@ -5,6 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis import AnalysisError, library
+from analysis.labelled import LabelledSet
 from analysis.methods.probe import Probed, direction, names_of, token_scores, unit_direction
 from analysis.next_token import promoted
 from analysis.probing.curves import LayerScore
@@ -17,6 +18,9 @@ from components.reading_grid import grid_tokens
 from components.requests import trace_of
 from components.steering.recipe_editor import add
 from components.token_strip import token_strip
+
+AROUND = 24
+"""Characters shown before a marked word."""
 
 
 def draw_layer(frame: Frame, probed: Probed, layer: int) -> None:
@@ -48,7 +52,7 @@ def _draw_predictions(probed: Probed, found: LayerScore, layer: int) -> None:
     labels = labels_of(probed.given)
     table = pd.DataFrame(
         {
-            "text": [probed.given.texts[i] for i in rows],
+            "text": [marked(probed.given, i) for i in rows],
             "is": [labels[i] for i in rows],
             "taken for": [_told(probed, found, int(held[i])) for i in rows],
         }
@@ -62,6 +66,16 @@ def _draw_predictions(probed: Probed, found: LayerScore, layer: int) -> None:
             for name, width in (("text", 330), ("is", 90), ("taken for", 90))
         },
     )
+
+
+def marked(given: LabelledSet, example: int) -> str:
+    """A text with the part its label is about in brackets, and no more around it than fits."""
+    text, span = given.texts[example], given.spans[example]
+    if span is None:
+        return text
+    before, after = text[: span[0]], text[span[1] :]
+    short = before if len(before) <= AROUND else f"…{before[-AROUND:]}"
+    return f"{short}[{text[slice(*span)]}]{after}"
 
 
 def _told(probed: Probed, found: LayerScore, row: int) -> str:

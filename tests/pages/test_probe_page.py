@@ -11,6 +11,7 @@ from analysis.methods.probe import probe
 from components import session
 from components.probe_link import ProbeView, from_text, to_text
 from components.probing import choices, requests
+from components.probing.layer import marked
 from tests.pages.driven import addressed, labelled, once, said, settled, view
 
 TOY = "toy:random"
@@ -132,6 +133,21 @@ def test_a_link_holds_the_choices():
     assert to_text(ProbeView()) == ""
     there = session.to_address(session.View(probe=chosen))
     assert session.from_address(there, session.View()).probe == chosen
+
+
+def test_the_word_a_label_is_about_is_marked():
+    given = LabelledSet(
+        "x",
+        "X",
+        "?",
+        ("this is a rather long way before the word here", "no span", "a b", "c"),
+        np.array([0, 1, 0, 1]),
+        ("a", "b"),
+        spans=((37, 41), None, (0, 1), None),
+    )
+    assert marked(given, 0) == "…her long way before the [word] here"
+    assert marked(given, 1) == "no span"
+    assert marked(given, 2) == "[a] b"
 
 
 def test_random_labels_are_said_not_to_be_there(monkeypatch):
