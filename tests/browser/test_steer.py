@@ -107,6 +107,7 @@ def test_a_strength_moved_by_keyboard_writes_anew_and_undo_brings_it_back(steer)
 
 def test_a_file_that_is_none_gets_a_sentence(steer):
     page = steer("random.1*add*0.5*1-2*all")
+    written(page, "base")  # a click while the page draws itself anew may meet a button that is being replaced
     page.get_by_text("New direction", exact=True).click()
     page.get_by_text("Labelled set", exact=True).click()
     page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
