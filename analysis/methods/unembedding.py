@@ -9,15 +9,12 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
+from analysis.causal import SOURCE, causal
 from analysis.directions import Direction, weights_of
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent
 from analysis.models.loaded import LoadedModel
 from analysis.next_token import norm_gain
-
-SOURCE = "Park, Choe & Veitch 2023, arXiv 2311.03658"
-FLOOR = 1e-6
-"""Eigenvalues of the unembedding's covariance below this share of the largest are raised to it."""
 
 
 def towards_token(
@@ -71,18 +68,6 @@ def towards_token(
         layer=layer,
         why="The unembedding reads the last layer, so its directions act late; no examples chose this one.",
     )
-
-
-def causal(
-    words: Float64[np.ndarray, "vocab d_model"], difference: Float64[np.ndarray, " d_model"]
-) -> Float64[np.ndarray, " d_model"]:
-    """S^-1 difference, S the covariance of the unembedding's rows over the vocabulary.
-
-    Rows that occur several times (unused entries of a padded vocabulary) count once.
-    """
-    rows = np.unique(words, axis=0) if len(words) < 2_000 else words
-    size, axes = np.linalg.eigh(np.cov(rows, rowvar=False, bias=True))
-    return axes @ ((axes.T @ difference) / np.maximum(size, FLOOR * size[-1]))
 
 
 def _unembedding(model: LoadedModel) -> Float64[np.ndarray, "vocab d_model"]:
