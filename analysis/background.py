@@ -7,11 +7,13 @@ directions of the same length at the same place.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from analysis import samples
 from analysis.data import corpus
 from analysis.directions import Direction, weights_of
+from analysis.erasers.erasure import Erasure
+from analysis.erasers.projections import orthogonal
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent
 from analysis.models.loaded import LoadedModel
@@ -94,12 +96,17 @@ def random_direction(model: LoadedModel, seed: int = 0) -> Direction:
 
 
 def null_recipe(recipe: Recipe, usual: Background, kind: str, seed: int) -> Recipe:
-    """The same recipe with random directions: same sites, strengths and operations.
+    """The same recipe with random directions and subspaces: same sites, strengths, operations and ranks.
 
-    All vectors of a recipe are turned together, so that one direction used at several layers stays one
+    All vectors of the doses are turned together, so that one direction used at several layers stays one
     direction, and two that are alike stay alike. `isotropic` keeps all angles between them exactly;
-    `covariance` draws the new axes from the covariance of the activations at the lowest layer touched, and
+    `covariance` draws the new axes from the covariance of the activations at the lowest layer they touch, and
     keeps angles only about.
+
+    Every erasure becomes an orthogonal projection about the same means, off a random subspace of its own: what
+    the directions of a recipe have in common with it is not kept. `isotropic` takes one subspace out at all its
+    layers, or as much of it as a layer's rank is; `covariance` draws it at every layer from the activations
+    there, as the same random combinations of the same tokens.
 
     Args:
         recipe: what to imitate.
@@ -107,20 +114,33 @@ def null_recipe(recipe: Recipe, usual: Background, kind: str, seed: int) -> Reci
         kind: one of `KINDS`.
         seed: the same seed gives the same directions.
 
-    Source: random norm-matched directions as the baseline of steering, e.g. Arditi et al. 2024, arXiv 2406.11717.
-    Misleads when: few are drawn; a band of 4 says little about effects near its edge.
+    Source: random norm-matched directions as the baseline of steering, e.g. Arditi et al. 2024, arXiv 2406.11717;
+    random subspaces as that of erasing, Elazar et al. 2021, arXiv 2006.00995 (amnesic probing).
+    Misleads when: few are drawn; a band of 4 says little about effects near its edge. States vary in few directions:
+        an isotropic subspace then hits almost nothing, whatever its rank.
     """
     require_kind(kind)
-    places = [(number, layer) for number, dose in enumerate(recipe.doses) for layer in dose.range]
+    # a stream of its own for each erasure: the doses' controls are the same with and without it. Counted from 1, as
+    # (seed, 0) draws what the seed alone draws for the doses
+    erasures = tuple(
+        _random_erasure(erasure, usual, kind, seed, number)
+        for number, erasure in enumerate(recipe.erasures, 1)
+    )
+    return Recipe(f"random {seed + 1}", _random_doses(recipe.doses, usual, kind, seed), erasures)
+
+
+def _random_doses(doses: tuple[Dose, ...], usual: Background, kind: str, seed: int) -> tuple[Dose, ...]:
+    places = [(number, layer) for number, dose in enumerate(doses) for layer in dose.range]
     if not places:
-        return replace(recipe, name=f"random {seed + 1}")
-    vectors = np.stack([recipe.doses[number].direction.unit(layer) for number, layer in places])
-    turned = _turned(vectors, usual.centred[recipe.lowest], kind, np.random.default_rng(seed))
-    doses = []
-    for number, dose in enumerate(recipe.doses):
+        return ()
+    vectors = np.stack([doses[number].direction.unit(layer) for number, layer in places])
+    lowest = min(layer for _, layer in places)
+    turned = _turned(vectors, usual.centred[lowest], kind, np.random.default_rng(seed))
+    random = []
+    for number, dose in enumerate(doses):
         own = [i for i, (whose, _) in enumerate(places) if whose == number]
-        doses.append(replace(dose, direction=_randomised(dose, turned[own], kind, seed)))
-    return Recipe(f"random {seed + 1}", tuple(doses))
+        random.append(replace(dose, direction=_randomised(dose, turned[own], kind, seed)))
+    return tuple(random)
 
 
 def _turned(
@@ -146,6 +166,31 @@ def _axes(rank: int, states: np.ndarray, kind: str, random: np.random.Generator)
         ).T  # qr alone gives every first axis the same sign in one number
     drawn = random.normal(size=(rank, len(states))) @ states
     return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+def _random_erasure(erasure: Erasure, usual: Background, kind: str, seed: int, number: int) -> Erasure:
+    """Another subspace of the same rank at every layer, about the same mean."""
+    bases = _bases(erasure, usual, kind, np.random.default_rng((seed, number)))
+    return replace(
+        erasure,
+        name=f"random {seed + 1}",
+        erasers=tuple(
+            orthogonal("random", own.mean, basis[:, : own.rank])
+            for own, basis in zip(erasure.erasers, bases, strict=True)
+        ),
+        how=f"A random subspace ({KINDS[kind]}; seed {seed}) in place of {erasure.name!r}.",
+    )
+
+
+def _bases(
+    erasure: Erasure, usual: Background, kind: str, random: np.random.Generator
+) -> list[Float[np.ndarray, "d_model rank"]]:
+    """Orthonormal columns for each layer, as many as the largest rank; a lower rank takes the first of them."""
+    if kind == "isotropic":
+        drawn = random.normal(size=(erasure.erasers[0].d, erasure.rank))
+        return [np.linalg.qr(drawn)[0]] * len(erasure.layers)
+    mixes = random.normal(size=(erasure.rank, usual.centred.shape[1]))
+    return [np.linalg.qr((mixes @ usual.centred[layer]).T)[0] for layer in erasure.layers]
 
 
 def _randomised(dose: Dose, values: np.ndarray, kind: str, seed: int) -> Direction:

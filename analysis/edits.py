@@ -16,8 +16,12 @@ from analysis.errors import AnalysisError
 
 Stream = Literal["residual", "attention", "mlp"]
 Place = Stream | Literal["neurons"]
-Positions = Literal["all", "prompt", "generated"] | tuple[int, ...]
-"""Which tokens of the text an edit touches: absolute positions, counted from 0 with BOS, or a part of it."""
+Part = Literal["all", "after_first", "prompt", "generated"]
+Positions = Part | tuple[int, ...]
+"""Which tokens of the text an edit touches: absolute positions, counted from 0 with BOS, or a part of it.
+
+`after_first` leaves the first token alone: it is an attention sink, and what is usual of other tokens is not of it.
+"""
 
 
 @dataclass(frozen=True, order=True)

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float32, Float64
 
 from analysis.activations import Trace
 from analysis.edits import Site
 from analysis.jobs import Report, silent
 from analysis.models.loaded import LoadedModel
-from analysis.numerics import in_chunks, rows_per_chunk
+from analysis.next_token import surprises
+from analysis.numerics import in_chunks
 from analysis.tokens import Tokens
 
 ROWS = 16
@@ -99,24 +99,10 @@ def _mean_nats(model: LoadedModel, trace: Trace, start: int) -> list[float]:
     """Mean -log p of every row's tokens from `start` on; the state before a token predicts it."""
     top = Site(model.n_layers)
     states = np.concatenate([trace.at(top, row)[start - 1 : -1] for row in range(len(trace.rows))])
-    ids = np.concatenate([tokens.ids[start:] for tokens in trace.tokens])
-    nats = _nats(model, states, ids)
+    ids = [index for tokens in trace.tokens for index in tokens.ids[start:]]
+    nats = surprises(model, states, ids)
     ends = np.cumsum([len(tokens) - start for tokens in trace.tokens])[:-1]
     return [float(own.mean()) for own in np.split(nats, ends)]
-
-
-def _nats(model: LoadedModel, states: np.ndarray, ids: np.ndarray) -> Float64[np.ndarray, " point"]:
-    """-log p of one token after each state, in chunks of the vocabulary's read-out."""
-    result = np.empty(len(ids))
-    for chosen in in_chunks(len(ids), rows_per_chunk(model.vocabulary)):
-        here, words = torch.from_numpy(states[chosen]), torch.from_numpy(ids[chosen])[:, None]
-
-        def surprise(here: torch.Tensor = here, words: torch.Tensor = words) -> torch.Tensor:
-            logits = model.read_out(here).float()
-            return logits.logsumexp(-1) - logits.gather(1, words)[:, 0]
-
-        result[chosen] = model.on_worker(surprise).numpy()
-    return np.maximum(result, 0)
 
 
 def _mean_states(

@@ -1,4 +1,4 @@
-"""The library: directions and recipes that outlive the program, under `store.home()/library`.
+"""The library: directions, erasures and recipes that outlive the program, under `store.home()/library`.
 
 One folder an entry, named by a key of its content, so that a link with the key reopens exactly that: in it the
 file as `exchange` writes it, and `entry.json` with what may change, the name and the tags. What is deleted
@@ -21,12 +21,15 @@ from typing import Any, Literal
 
 from analysis import exchange, store
 from analysis.directions import Direction, span
+from analysis.erasers import ERASERS
+from analysis.erasers.erasure import Erasure
 from analysis.errors import AnalysisError
+from analysis.exchange.checks import a
 from analysis.jobs import silent
 from analysis.recipes import Dose, Recipe
 
-Kind = Literal["direction", "recipe"]
-KINDS: dict[type, Kind] = {Direction: "direction", Recipe: "recipe"}
+Kind = Literal["direction", "recipe", "erasure"]
+KINDS: dict[type, Kind] = {Direction: "direction", Recipe: "recipe", Erasure: "erasure"}
 KEY = re.compile(r"[0-9a-f]{16}")
 LONGEST_NAME, LONGEST_TAG, MOST_TAGS = 80, 24, 8
 LONGEST_SUMMARY = 200
@@ -49,7 +52,7 @@ class Entry:
     summary: str
     """What it is, in one line."""
     weights: str
-    """Which weights its directions were found in; empty where none of them tells."""
+    """Which weights its directions were found in, or its erasures fitted in; empty where none of them tells."""
 
 
 def save_direction(direction: Direction, tags: tuple[str, ...] = ()) -> Entry:
@@ -65,10 +68,21 @@ def save_direction(direction: Direction, tags: tuple[str, ...] = ()) -> Entry:
     return _save(direction, tags, summary, direction.weights)
 
 
+def save_erasure(erasure: Erasure, tags: tuple[str, ...] = ()) -> Entry:
+    """Keep an erasure under its name; else as `save_direction`."""
+    summary = (
+        f"{ERASERS[erasure.method].title}, {_rank_and_layers(erasure)}, {erasure.erasers[0].d} numbers each. "
+        f"{erasure.how}"
+    )
+    return _save(erasure, tags, summary, erasure.weights)
+
+
 def save_recipe(recipe: Recipe, tags: tuple[str, ...] = ()) -> Entry:
-    """Keep a recipe under its name, with copies of its directions; else as `save_direction`."""
-    weights = dict.fromkeys(dose.direction.weights for dose in recipe.doses)
-    return _save(recipe, tags, "; ".join(map(_dose_line, recipe.doses)), ", ".join(filter(None, weights)))
+    """Keep a recipe under its name, with copies of its directions and erasures; else as `save_direction`."""
+    parts = (*recipe.erasures, *(dose.direction for dose in recipe.doses))
+    weights = dict.fromkeys(part.weights for part in parts)
+    lines = (*map(_erasure_line, recipe.erasures), *map(_dose_line, recipe.doses))
+    return _save(recipe, tags, "; ".join(lines), ", ".join(filter(None, weights)))
 
 
 def entries() -> tuple[Entry, ...]:
@@ -82,8 +96,12 @@ def damaged() -> tuple[str, ...]:
 
     A flipped bit inside a file is noticed only when the entry is loaded.
     """
-    # an entry deleted in between is not damaged
-    return tuple(folder.name for folder in _folders() if _read_or_none(folder) is None and folder.is_dir())
+    # an entry deleted in between is not damaged, nor is one brought back again: what looks damaged is read twice
+    return tuple(
+        folder.name
+        for folder in _folders()
+        if _read_or_none(folder) is None and folder.is_dir() and _read_or_none(folder) is None
+    )
 
 
 def load_direction(key: str) -> Direction:
@@ -94,6 +112,12 @@ def load_direction(key: str) -> Direction:
     """
     entry = _found(key, "direction")
     return replace(exchange.from_safetensors(_data(entry), entry.name), name=entry.name)
+
+
+def load_erasure(key: str) -> Erasure:
+    """The erasure kept under a key, by the name it now has; raises as `load_direction`."""
+    entry = _found(key, "erasure")
+    return replace(exchange.erasure_from_bytes(_data(entry)), name=entry.name)
 
 
 def load_recipe(key: str) -> Recipe:
@@ -165,7 +189,7 @@ def undelete(key: str) -> Entry:
     return entry
 
 
-def _save(kept: Direction | Recipe, tags: tuple[str, ...], summary: str, weights: str) -> Entry:
+def _save(kept: Direction | Recipe | Erasure, tags: tuple[str, ...], summary: str, weights: str) -> Entry:
     kept = replace(kept, name=_name(kept.name))
     key, kind, tags = exchange.content_key(kept), KINDS[type(kept)], _tags(tags)
     summary = "".join(c if c.isprintable() else " " for c in summary)[:LONGEST_SUMMARY]
@@ -176,7 +200,7 @@ def _save(kept: Direction | Recipe, tags: tuple[str, ...], summary: str, weights
         saved = datetime.now(UTC).isoformat(timespec="microseconds")
         entry = Entry(key, kind, kept.name, tags, saved, summary, weights)
         with store.new_folder(_place(key)) as partial:
-            _write_content(partial / _file_name(kind), kept)
+            store.write_tensors(partial / _file_name(kind), *exchange.parts(kept))
             _write_entry(partial, entry)
     return entry
 
@@ -185,15 +209,10 @@ def _whole_entry(key: str) -> Entry | None:
     """The entry under a key, if its file can still be read to the last bit."""
     try:
         entry = _read(_place(key))
-        (load_direction if entry.kind == "direction" else load_recipe)(key)
+        {"direction": load_direction, "erasure": load_erasure, "recipe": load_recipe}[entry.kind](key)
         return entry
     except AnalysisError:
         return None
-
-
-def _write_content(path: Path, kept: Direction | Recipe) -> None:
-    parts = exchange.direction_parts if isinstance(kept, Direction) else exchange.recipe_parts
-    store.write_tensors(path, *parts(kept))
 
 
 def _write_entry(folder: Path, entry: Entry) -> None:
@@ -233,7 +252,7 @@ def _found(key: str, kind: Kind | None = None) -> Entry:
         raise _missing(key)
     entry = _read(_place(key))
     if kind not in (None, entry.kind):
-        raise AnalysisError(f"{entry.name!r} is a {entry.kind} and no {kind}. Open it as a {entry.kind}.")
+        raise AnalysisError(f"{entry.name!r} is {a(entry.kind)} and no {kind}. Open it as {a(entry.kind)}.")
     return entry
 
 
@@ -291,7 +310,7 @@ def _require_free(name: str, key: str) -> None:
     taken = next((entry for entry in entries() if entry.name == name and entry.key != key), None)
     if taken is not None:
         raise AnalysisError(
-            f"The library already has a {taken.kind} named {name!r}, with another content. Choose another name, or "
+            f"The library already has {a(taken.kind)} named {name!r}, with another content. Choose another name, or "
             "rename or delete that one."
         )
 
@@ -316,6 +335,14 @@ def _checked(text: str, what: str, longest: int) -> str:
             f"A {what} with {given} was given; expected 1 to {longest} characters on one line. Change the {what}."
         )
     return text
+
+
+def _erasure_line(erasure: Erasure) -> str:
+    return f"erase {erasure.name!r} ({ERASERS[erasure.method].title}), {_rank_and_layers(erasure)}"
+
+
+def _rank_and_layers(erasure: Erasure) -> str:
+    return f"rank {erasure.rank}, layer{'s' * (len(erasure.layers) > 1)} {span(erasure.layers)}"
 
 
 def _dose_line(dose: Dose) -> str:

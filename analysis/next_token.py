@@ -9,6 +9,7 @@ from jaxtyping import Float32, Float64
 from torch import Tensor
 
 from analysis.errors import AnalysisError
+from analysis.jobs import Report, silent
 from analysis.models.loaded import LoadedModel
 from analysis.numerics import in_chunks, rows_per_chunk
 
@@ -52,6 +53,51 @@ def divergence(
 
         parts.append(model.on_worker(bits).numpy())
     return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def divergences(
+    model: LoadedModel,
+    base: Float32[np.ndarray, "position d_model"],
+    rows: Float32[np.ndarray, "row position d_model"],
+    report: Report = silent,
+) -> Float32[np.ndarray, "row position"]:
+    """KL(base || row) of the next token in bits, position by position; sums over the vocabulary in float64.
+
+    Args:
+        model: whose unembedding reads.
+        base: last-layer residual states of the unedited run, before the final norm.
+        rows: the same of the runs compared with it; states that are not finite give NaN.
+        report: progress in positions; raises `Cancelled` to stop.
+    """
+    result = np.empty(rows.shape[:2], np.float32)
+    size = max(1, rows_per_chunk(model.vocabulary) // (2 * (len(rows) + 1)))
+    for columns in in_chunks(len(base), size):
+        report("Comparing predictions", columns.start, len(base))
+        states = torch.from_numpy(np.concatenate([base[None, columns], rows[:, columns]]))
+
+        def kl(states: torch.Tensor = states) -> torch.Tensor:
+            read = model.read_out(states.flatten(0, 1)).double().log_softmax(-1)
+            own = read.unflatten(0, states.shape[:2])
+            return (own[0].exp() * (own[0] - own[1:])).sum(-1).clamp_min(0)
+
+        result[:, columns] = model.on_worker(kl).numpy() / NATS_PER_BIT
+    return result
+
+
+def surprises(
+    model: LoadedModel, states: Float32[np.ndarray, "point d_model"], ids: Sequence[int]
+) -> Float64[np.ndarray, " point"]:
+    """-log p, in nats, of the token that follows each last-layer state; in chunks of the vocabulary's read-out."""
+    result, following = np.empty(len(ids)), torch.tensor(ids)[:, None]
+    for chosen in in_chunks(len(ids), rows_per_chunk(model.vocabulary)):
+        here, words = torch.from_numpy(states[chosen]), following[chosen]
+
+        def surprise(here: torch.Tensor = here, words: torch.Tensor = words) -> torch.Tensor:
+            logits = model.read_out(here).float()
+            return logits.logsumexp(-1) - logits.gather(1, words)[:, 0]
+
+        result[chosen] = model.on_worker(surprise).numpy()
+    return np.maximum(result, 0)
 
 
 def word_odds(

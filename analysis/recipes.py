@@ -1,4 +1,4 @@
-"""Recipes: several directions with their settings, as one change that can be kept, shared and compared."""
+"""Recipes: directions and erasures with their settings, as one change that can be kept, shared and compared."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,8 @@ from jaxtyping import Float32
 
 from analysis.directions import Direction
 from analysis.edits import Ablate, Edit, Positions, Reflect, SetComponent, Site, Steer, Stream
+from analysis.erasers import ERASERS, EraserKind
+from analysis.erasers.erasure import Erasure
 from analysis.errors import AnalysisError
 from analysis.models.loaded import LoadedModel
 
@@ -89,25 +91,47 @@ class Dose:
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """A named list of doses, applied in their order."""
+    """A named list of erasures and doses, applied in their order."""
 
     name: str
-    doses: tuple[Dose, ...]
+    doses: tuple[Dose, ...] = ()
+    erasures: tuple[Erasure, ...] = ()
+    """Carried out before the doses: what is added at the same layer is not erased again."""
+
+    def __bool__(self) -> bool:
+        """False if it changes nothing."""
+        return bool(self.doses or self.erasures)
 
     def edits(self, norms: Float32[np.ndarray, " layer"]) -> tuple[Edit, ...]:
         """Everything it changes, given the usual residual norm at layers 0 to L."""
-        return tuple(edit for dose in self.doses for edit in dose.edits(norms))
+        erased = (edit for erasure in self.erasures for edit in erasure.edits())
+        return (*erased, *(edit for dose in self.doses for edit in dose.edits(norms)))
 
     def require_fit(self, model: LoadedModel) -> None:
-        """Refuse a model one of the directions does not belong to.
+        """Refuse a model that one of the directions or erasures does not belong to.
 
         Raises:
-            AnalysisError: which direction, and why.
+            AnalysisError: which one, and why.
         """
-        for dose in self.doses:
-            dose.direction.require_fit(model)
+        for each in (*self.erasures, *(dose.direction for dose in self.doses)):
+            each.require_fit(model)
+
+    def lines(self) -> tuple[tuple[str, str], ...]:
+        """Everything about it, one line each for provenance: `erasure 1`, ..., `direction 1`, ..."""
+        parts = {"erasure": self.erasures, "direction": self.doses}
+        return tuple(
+            (f"{kind} {number}", str(part))
+            for kind, own in parts.items()
+            for number, part in enumerate(own, 1)
+        )
+
+    @property
+    def eraser_kinds(self) -> tuple[EraserKind, ...]:
+        """The ways in which it erases, and that of their random controls; empty where it erases nothing."""
+        methods = dict.fromkeys(erasure.method for erasure in self.erasures)
+        return tuple(ERASERS[method] for method in dict.fromkeys((*methods, *["random"] * bool(methods))))
 
     @property
     def lowest(self) -> int:
         """The lowest layer it touches."""
-        return min((dose.layers[0] for dose in self.doses), default=0)
+        return min((each.layers[0] for each in (*self.erasures, *self.doses)), default=0)

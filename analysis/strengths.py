@@ -28,6 +28,8 @@ class Grid:
 def scaled(recipe: Recipe, strength: float) -> Recipe:
     """The recipe with its strongest adding or setting dose at this strength, the others in proportion.
 
+    What it erases, projects out or reflects stays.
+
     Raises:
         AnalysisError: it has no such dose, all of them are at 0, or one leaves the range of strengths.
     """
@@ -47,9 +49,9 @@ def strongest(recipe: Recipe) -> float:
     """
     own = [dose.strength for dose in recipe.doses if dose.operation in SCALED]
     if not own:
-        given = "only projects or reflects its directions" if recipe.doses else "is empty"
         raise AnalysisError(
-            f"The recipe {given}, so there is no strength to vary. Add a direction, or set its component."
+            f"The recipe {_without_strength(recipe)}, so there is no strength to vary. Add a direction, or set its "
+            "component."
         )
     most = max(own, key=abs)
     if most == 0:
@@ -59,9 +61,15 @@ def strongest(recipe: Recipe) -> float:
     return most
 
 
+def _without_strength(recipe: Recipe) -> str:
+    """What such a recipe does."""
+    does = ["erases"] * bool(recipe.erasures) + ["projects or reflects its directions"] * bool(recipe.doses)
+    return f"only {' and '.join(does)}" if does else "is empty"
+
+
 def is_push(recipe: Recipe) -> bool:
     """True if strength 0 is the unedited model."""
-    return all(dose.operation == "add" for dose in recipe.doses)
+    return not recipe.erasures and all(dose.operation == "add" for dose in recipe.doses)
 
 
 def ordered(strengths: Sequence[float]) -> tuple[float, ...]:

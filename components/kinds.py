@@ -31,7 +31,7 @@ class Kind:
 # The theme's categorical colours, but for the null: a grey that stays behind the three it is compared with.
 BASE = Kind("base", "#5a646a", "#a3b3ba", "●", "circle", "solid", 1.5)
 EDITED = Kind("edited", "#b9500a", "#f28e3c", "◆", "diamond", "solid", 3)
-NULL = Kind("random push", "#7d8a91", "#7b8a92", "△", "triangle-up-open", "dash", 1.5)
+NULL = Kind("random control", "#7d8a91", "#7b8a92", "△", "triangle-up-open", "dash", 1.5)
 ASKED = Kind("asked", "#5b4b9e", "#a99be6", "■", "square", "dot", 2)
 
 KINDS: dict[KindName, Kind] = {"base": BASE, "edited": EDITED, "null": NULL, "asked": ASKED}

@@ -1,8 +1,9 @@
-"""A recipe as a link holds it: names of directions and settings, no vectors.
+"""A recipe as a link holds it: names of directions and erasures and settings, no vectors.
 
 A direction is named by how it can be had again: `preset.sentiment`, `token.504.-.euclidean` (a token, against
 another or `-`, inner product), `random.7`, or `kept.` and its key in the library of the machine, with a number
-behind it where the key is a recipe's.
+behind it where the key is a recipe's. `erased.` and a key is an erasure of the library, and such a number behind
+it counts that recipe's erasures. Of a row's settings an erasure has the tokens only.
 """
 
 import re
@@ -10,16 +11,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import get_args
 
-from analysis.edits import Positions, Stream
+from analysis.edits import Part, Positions, Stream
 from analysis.recipes import OPERATIONS, STRONGEST
 
 MOST_DOSES = 6
 """Rows of the editor; a recipe of more is not understood by anybody."""
 REFERENCE = re.compile(
-    r"preset\.[a-z]{1,20}|kept\.[A-Za-z0-9-]{4,64}(\.[0-9])?|random\.[0-9]{1,9}"
+    r"preset\.[a-z]{1,20}|(kept|erased)\.[A-Za-z0-9-]{4,64}(\.[0-9])?|random\.[0-9]{1,9}"
     r"|token\.[0-9]{1,9}\.(-|[0-9]{1,9})\.(euclidean|causal)"
 )
-PARTS = ("all", "prompt", "generated")
+ERASED = "erased."
+"""How the references of erasures begin."""
+PARTS = get_args(Part)
 FIRST_STRENGTH = 0.2
 
 
@@ -28,13 +31,18 @@ class DoseView:
     """One row of the editor."""
 
     reference: str
-    """Which direction: see `REFERENCE`."""
+    """Which direction or erasure: see `REFERENCE`."""
     operation: str = "add"
     strength: float = FIRST_STRENGTH
     layers: tuple[int, int] | None = None
     """First and last; None is the layer the direction proposes."""
     positions: Positions = "all"
     stream: Stream = "residual"
+
+    @property
+    def erases(self) -> bool:
+        """True if the row is an erasure."""
+        return self.reference.startswith(ERASED)
 
 
 def to_text(doses: Iterable[DoseView]) -> str:

@@ -8,11 +8,16 @@ import logging
 import time
 import weakref
 from collections.abc import Callable
+from typing import TypeVar
 
 import streamlit as st
 
 from analysis.errors import AnalysisError
 from analysis.jobs import Job
+from components.literal import plain
+from components.requests import again
+
+T = TypeVar("T")
 
 PATIENCE = 0.6
 """Seconds a page waits in place before it shows progress: most answers come within."""
@@ -35,6 +40,24 @@ def wait_for(job: Job, *, key: str, height: int = 0) -> bool:
         return True
     draw_last(lambda: _progress(job, key, height))
     return False
+
+
+def result_of(job: Job[T], key: str, height: int = 0, again_label: str = "Try again") -> T | None:
+    """What a job made; None while it runs, or where it ended badly: why is said, beside a button to ask anew.
+
+    Args:
+        job: what is waited for; its result is never None.
+        key: names the buttons.
+        height: of the skeleton that keeps the place of what will come; 0 draws none.
+        again_label: of the button.
+    """
+    if not wait_for(job, key=key, height=height):
+        return None
+    if (sentence := problem(job)) is None:
+        return job.result()
+    st.warning(plain(sentence), icon=":material/warning:")
+    st.button(again_label, key=f"again {key}", on_click=again, args=(job,))
+    return None
 
 
 def draw_last(draw: Callable[[], None]) -> None:

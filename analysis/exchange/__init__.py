@@ -1,7 +1,7 @@
-"""Directions and recipes as files: safetensors keeps everything, GGUF is for llama.cpp and repeng.
+"""Directions, erasures and recipes as files: safetensors keeps everything, GGUF is for llama.cpp and repeng.
 
 Files come from and go to a browser, so they are bytes here. Nothing in them is trusted: whatever bytes are
-given, the answer is a direction, a recipe or an `AnalysisError`.
+given, the answer is a direction, an erasure, a recipe or an `AnalysisError`.
 """
 
 from pathlib import PurePath
@@ -13,10 +13,12 @@ from analysis.exchange.checks import MOST_TEXT, Wrong, shown
 from analysis.exchange.control_vectors import from_gguf, gguf_losses, to_gguf
 from analysis.exchange.own_files import (
     content_key,
-    direction_parts,
+    erasure_from_bytes,
+    erasure_to_bytes,
     from_safetensors,
+    parts,
     recipe_from_bytes,
-    recipe_parts,
+    recipe_or_erasure_from_bytes,
     recipe_to_bytes,
     to_safetensors,
 )
@@ -24,13 +26,15 @@ from analysis.exchange.own_files import (
 __all__ = [
     "MOST_TEXT",
     "content_key",
-    "direction_parts",
+    "erasure_from_bytes",
+    "erasure_to_bytes",
     "from_gguf",
     "from_safetensors",
     "gguf_losses",
+    "parts",
     "read",
     "recipe_from_bytes",
-    "recipe_parts",
+    "recipe_or_erasure_from_bytes",
     "recipe_to_bytes",
     "to_gguf",
     "to_safetensors",

@@ -7,12 +7,13 @@ import json
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from jaxtyping import Float32
 
 from analysis import store
+from analysis.edits import Part, Positions
 from analysis.errors import AnalysisError
 
 MOST_BYTES = 64_000_000
@@ -21,11 +22,14 @@ MOST_HEADER = 4_000_000
 """Bytes of a safetensors header, which is parsed into objects many times its size."""
 MOST_LAYERS = 1_000
 MOST_DOSES = 200
+MOST_ERASURES = 200
 MOST_POSITIONS = 10_000
 MOST_TEXT = 10_000
 """Characters of one text in a file."""
 
 Arrays = dict[str, np.ndarray]
+Content = dict[str, Any]
+"""A direction, an erasure or a recipe as JSON holds it, without its arrays."""
 
 
 class Wrong(Exception):
@@ -117,6 +121,15 @@ def number(content: Any, what: str, low: float = -math.inf, high: float = math.i
     return float(content)
 
 
+def positions(content: Any) -> Positions:
+    """Which tokens an edit touches."""
+    if isinstance(content, str):
+        return choice(content, "positions", get_args(Part))
+    return tuple(
+        whole(position, "position", 10**9) for position in items(content, "positions", MOST_POSITIONS)
+    )
+
+
 def array(arrays: Arrays, name: str, axes: int) -> Float32[np.ndarray, "..."]:
     """The array of this name, with so many axes."""
     if name not in arrays or arrays[name].ndim != axes:
@@ -145,6 +158,11 @@ def parsed(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Wrong(f"its metadata is no JSON ({error})") from error
+
+
+def a(kind: str) -> str:
+    """The word with its article."""
+    return f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def shown(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Directions and recipes as safetensors files of this program, which keep everything and come back exactly."""
+"""Directions, erasures and recipes as safetensors files of this program: they keep everything and come back exactly."""
 
 import hashlib
 import json
@@ -10,15 +10,18 @@ from safetensors.numpy import save
 from analysis import store
 from analysis.directions import Direction, Probe, Separation
 from analysis.edits import Stream
-from analysis.exchange import checks
+from analysis.erasers.erasure import Erasure
+from analysis.exchange import checks, erasure_parts
 from analysis.exchange.checks import (
     MOST_BYTES,
     MOST_DOSES,
+    MOST_ERASURES,
     MOST_HEADER,
     MOST_LAYERS,
-    MOST_POSITIONS,
     Arrays,
+    Content,
     Wrong,
+    a,
     parsed,
     shown,
 )
@@ -27,13 +30,14 @@ from analysis.recipes import OPERATIONS, Dose, Recipe
 
 KEY, VERSION = "bathyscope", 1
 """The metadata key under which a safetensors file of this program says what it holds, and in which form."""
-DIRECTION, RECIPE = "direction", "recipe"
+ERASES = 2
+"""The form of a recipe with erasures; what knows none of them asks for a newer Bathyscope."""
+DIRECTION, RECIPE, ERASURE = FORMATS = ("direction", "recipe", "erasure")
+Kept = Direction | Recipe | Erasure
+FORMAT_OF: dict[type, str] = {Direction: DIRECTION, Recipe: RECIPE, Erasure: ERASURE}
 TEXTS = ("name", "weights", "how", "source", "why")
 SEPARATION, PROBE = ("accuracy", "error", "shuffled", "gap"), ("middle", "half_gap")
 """The texts of a direction, and the numbers of its parts."""
-
-Content = dict[str, Any]
-"""A direction or recipe as JSON holds it, without its arrays."""
 
 
 def to_safetensors(direction: Direction) -> bytes:
@@ -42,7 +46,7 @@ def to_safetensors(direction: Direction) -> bytes:
     Raises:
         AnalysisError: a part of it is longer or larger than could be read again.
     """
-    return save(*direction_parts(direction))
+    return save(*parts(direction))
 
 
 def from_safetensors(data: bytes, name: str = "imported", layer: int | None = None) -> Direction:
@@ -62,17 +66,36 @@ def from_safetensors(data: bytes, name: str = "imported", layer: int | None = No
     with checks.reading(name):
         arrays, metadata = opened(data)
         if KEY in metadata:
-            return _joined(_content(arrays, metadata, DIRECTION), arrays)
+            _, content = _content(arrays, metadata, DIRECTION)
+            return _joined(content, arrays)
         return plain_direction(arrays, name, layer)
 
 
-def recipe_to_bytes(recipe: Recipe) -> bytes:
-    """One safetensors file with a recipe and all its directions.
+def erasure_to_bytes(erasure: Erasure) -> bytes:
+    """A file with everything an erasure knows, arrays as `erasure_parts` lays them out.
 
     Raises:
         AnalysisError: a part of it is longer or larger than could be read again.
     """
-    return save(*recipe_parts(recipe))
+    return save(*parts(erasure))
+
+
+def erasure_from_bytes(data: bytes) -> Erasure:
+    """Read what `erasure_to_bytes` wrote, exactly.
+
+    Raises:
+        AnalysisError: damaged, or no erasure.
+    """
+    return _own(data, ERASURE)
+
+
+def recipe_to_bytes(recipe: Recipe) -> bytes:
+    """One safetensors file with a recipe and all its directions and erasures.
+
+    Raises:
+        AnalysisError: a part of it is longer or larger than could be read again.
+    """
+    return save(*parts(recipe))
 
 
 def recipe_from_bytes(data: bytes) -> Recipe:
@@ -81,52 +104,73 @@ def recipe_from_bytes(data: bytes) -> Recipe:
     Raises:
         AnalysisError: damaged, or no recipe.
     """
-    with checks.reading():
-        arrays, metadata = opened(data)
-        if KEY not in metadata:
-            raise Wrong("it holds vectors and no recipe", "Open it as a direction.")
-        return _joined_recipe(_content(arrays, metadata, RECIPE), arrays)
+    return _own(data, RECIPE)
 
 
-def direction_parts(direction: Direction) -> tuple[Arrays, dict[str, str]]:
-    """Tensors and metadata of a direction's file, checked to be readable; raises as `to_safetensors`."""
-    with checks.writing(direction.name):
-        content, arrays = _apart(direction)
-        _joined(content, arrays)
-        return arrays, _metadata(DIRECTION, content, arrays)
+def recipe_or_erasure_from_bytes(data: bytes) -> Recipe | Erasure:
+    """Read what `recipe_to_bytes` or `erasure_to_bytes` wrote, exactly.
+
+    Raises:
+        AnalysisError: damaged, or neither.
+    """
+    return _own(data, RECIPE, ERASURE)
 
 
-def recipe_parts(recipe: Recipe) -> tuple[Arrays, dict[str, str]]:
-    """Tensors and metadata of a recipe's file, checked to be readable; raises as `recipe_to_bytes`."""
-    with checks.writing(recipe.name):
-        content, arrays = _recipe_apart(recipe)
-        _joined_recipe(content, arrays)
-        return arrays, _metadata(RECIPE, content, arrays)
+def parts(kept: Kept) -> tuple[Arrays, dict[str, str]]:
+    """Tensors and metadata of a file, checked to be readable; raises as the file's writer."""
+    with checks.writing(kept.name):
+        kind = FORMAT_OF[type(kept)]
+        content, arrays = APART[kind](kept)
+        JOINED[kind](content, arrays)
+        return arrays, _metadata(kind, content, arrays)
 
 
-def content_key(kept: Direction | Recipe) -> str:
+def content_key(kept: Kept) -> str:
     """16 hex digits of what it is, whatever it is called; the same as long as files are."""
-    content, arrays = _apart(kept) if isinstance(kept, Direction) else _recipe_apart(kept)
+    content, arrays = APART[FORMAT_OF[type(kept)]](kept)
     return _checksum(content | {"name": ""}, arrays)[:16]
 
 
-def _content(arrays: Arrays, metadata: dict[str, str], kind: str) -> Any:
+def _own(data: bytes, *kinds: str) -> Any:
+    """What a file of this program holds, which has to be one of these kinds."""
+    with checks.reading():
+        arrays, metadata = opened(data)
+        if KEY not in metadata:
+            raise Wrong(f"it holds vectors and no {' or '.join(kinds)}", "Open it as a direction.")
+        kind, content = _content(arrays, metadata, *kinds)
+        return JOINED[kind](content, arrays)
+
+
+def _content(arrays: Arrays, metadata: dict[str, str], *kinds: str) -> tuple[str, Any]:
+    """Which of the kinds it is, and what it says."""
     said = parsed(metadata[KEY])
     checks.require_fields(said, "header", ("format", "version", "checksum", "content"))
-    if said["format"] != kind and said["format"] in (DIRECTION, RECIPE):
-        raise Wrong(f"it holds a {said['format']} and no {kind}", f"Open it as a {said['format']}.")
-    if said["format"] != kind or said["version"] != VERSION:
+    kind, version = said["format"], said["version"]
+    if kind not in kinds and kind in FORMATS:
+        raise Wrong(f"it holds {a(kind)} and no {' or '.join(kinds)}", f"Open it as {a(kind)}.")
+    if kind not in kinds or version != _version(said["content"]):
         raise Wrong(
-            f"it says to be a {shown(said['format'])} of version {shown(said['version'])}; {VERSION} is known",
+            f"it calls itself {shown(kind)} of version {shown(version)}; {VERSION} is known, and {ERASES} for recipes "
+            "with erasures",
             "Open it with a newer Bathyscope.",
         )
     if said["checksum"] != _checksum(said["content"], arrays):
         raise Wrong("its contents do not match its checksum")
-    return said["content"]
+    return kind, said["content"]
+
+
+def _version(content: Any) -> int:
+    """The form of the file with this content: whatever can be read by older programs is written for them."""
+    return ERASES if isinstance(content, dict) and "erasures" in content else VERSION
 
 
 def _metadata(kind: str, content: Content, arrays: Arrays) -> dict[str, str]:
-    said = {"format": kind, "version": VERSION, "checksum": _checksum(content, arrays), "content": content}
+    said = {
+        "format": kind,
+        "version": _version(content),
+        "checksum": _checksum(content, arrays),
+        "content": content,
+    }
     text = json.dumps(said)
     size = sum(array.nbytes for array in arrays.values()) + MOST_HEADER
     if size > MOST_BYTES or 2 * len(json.dumps(text)) > MOST_HEADER:
@@ -217,29 +261,48 @@ def _recipe_apart(recipe: Recipe) -> tuple[Content, Arrays]:
             directions.append(content)
             arrays |= {f"{place}.{name}": array for name, array in own.items()}
         doses.append(_dose_apart(dose, place))
-    return {"name": str(recipe.name), "directions": directions, "doses": doses}, arrays
+    content: Content = {"name": str(recipe.name), "directions": directions, "doses": doses}
+    if recipe.erasures:
+        content["erasures"] = []
+    for place, erasure in enumerate(recipe.erasures):
+        own_content, own = erasure_parts.apart(erasure)
+        content["erasures"].append(own_content)
+        arrays |= {f"{_erasure_place(place)}{name}": array for name, array in own.items()}
+    return content, arrays
+
+
+def _erasure_place(number: int) -> str:
+    return f"erasure.{number}."
 
 
 def _dose_apart(dose: Dose, place: int) -> Content:
-    at = dose.positions
     return {
         "direction": place,
         "operation": dose.operation,
         "strength": float(dose.strength),
         "layers": [int(layer) for layer in dose.layers],
-        "positions": at if isinstance(at, str) else [int(position) for position in at],
+        "positions": erasure_parts.positions_apart(dose.positions),
         "stream": dose.stream,
     }
 
 
 def _joined_recipe(content: Any, arrays: Arrays) -> Recipe:
-    checks.require_fields(content, "recipe", ("name", "directions", "doses"))
+    erases = _version(content) == ERASES
+    checks.require_fields(content, "recipe", ("name", "directions", "doses", *["erasures"] * erases))
     directions = [
         _joined(direction, arrays, f"{place}.")
         for place, direction in enumerate(checks.items(content["directions"], "directions", MOST_DOSES))
     ]
+    erasures = checks.items(content["erasures"], "erasures", MOST_ERASURES) if erases else []
     doses = checks.items(content["doses"], "doses", MOST_DOSES)
-    return Recipe(checks.text(content["name"], "name"), tuple(_dose(dose, directions) for dose in doses))
+    return Recipe(
+        checks.text(content["name"], "name"),
+        tuple(_dose(dose, directions) for dose in doses),
+        tuple(
+            erasure_parts.joined(erasure, arrays, _erasure_place(number))
+            for number, erasure in enumerate(erasures)
+        ),
+    )
 
 
 def _dose(content: Any, directions: list[Direction]) -> Dose:
@@ -254,15 +317,11 @@ def _dose(content: Any, directions: list[Direction]) -> Dose:
         strength=checks.number(content["strength"], "strength"),
         layers=(checks.layer(layers[0]), checks.layer(layers[1])),
         operation=checks.choice(content["operation"], "operation", tuple(OPERATIONS)),
-        positions=_positions(content["positions"]),
+        positions=checks.positions(content["positions"]),
         stream=checks.choice(content["stream"], "stream", get_args(Stream)),
     )
 
 
-def _positions(content: Any) -> Any:
-    if isinstance(content, str):
-        return checks.choice(content, "positions", ("all", "prompt", "generated"))
-    return tuple(
-        checks.whole(position, "position", 10**9)
-        for position in checks.items(content, "positions", MOST_POSITIONS)
-    )
+APART = {DIRECTION: _apart, RECIPE: _recipe_apart, ERASURE: erasure_parts.apart}
+JOINED = {DIRECTION: _joined, RECIPE: _joined_recipe, ERASURE: erasure_parts.joined}
+"""By kind of file: how what it holds is taken apart, and put together again."""

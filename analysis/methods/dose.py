@@ -166,8 +166,8 @@ def dose_response(
     """Run a recipe at many strengths and measure concept, words and text beside random imitations of it.
 
     At each strength the recipe is scaled so that its strongest dose has that strength, the others in proportion;
-    doses that only project or reflect stay as they are. Texts are judged by the unedited model after the plain
-    prompt, those of `asked` too, so that one reader compares them all.
+    doses that only project or reflect stay as they are, and so do erasures. Texts are judged by the unedited model
+    after the plain prompt, those of `asked` too, so that one reader compares them all.
 
     Args:
         model: the model.
@@ -482,10 +482,9 @@ def _provenance(
 ) -> Provenance:
     model, sampling = task.model, task.sampling
     label = model.tokenizer.label
-    doses = ((f"direction {number}", str(dose)) for number, dose in enumerate(recipe.doses, 1))
     words = f"{' '.join(map(label, task.plus))} against {' '.join(map(label, task.minus))}"
     settings = (
-        *doses,
+        *recipe.lines(),
         ("strengths of the strongest", " ".join(map(_label, strengths))),
         ("random controls", controls),
         ("seed", str(seed)),
@@ -501,8 +500,10 @@ def _provenance(
             f"{tradeoff.BREAKS_REPETITION:g} above its repetition",
         ),
     )
+    source = "; ".join([SOURCE, *(kind.source for kind in recipe.eraser_kinds)])
+    misleads = " ".join([MISLEADS, *(kind.misleads_when for kind in recipe.eraser_kinds)])
     return Provenance(
-        model.title, model.revision, model.dtype_name, "dose and response", SOURCE, MISLEADS, settings
+        model.title, model.revision, model.dtype_name, "dose and response", source, misleads, settings
     )
 
 

@@ -6,6 +6,7 @@ rows, so that "any push of this size would do" can be seen.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,19 +20,27 @@ from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent
 from analysis.models import parity
 from analysis.models.loaded import LoadedModel
-from analysis.numerics import in_chunks, rows_per_chunk
 from analysis.recipes import Recipe
 from analysis.results import AgainstNull, Bounds, LayerByPosition, Provenance
 from analysis.tokens import Tokens
 
-NATS_PER_BIT = float(np.log(2))
 EDITED = "edited"
 ROUNDING = 1e-3
 """Bits of KL below which a difference is no difference: rows of one batch differ by rounding."""
+SOURCE = "Turner et al. 2023, arXiv 2308.10248; controls as in Arditi et al. 2024, arXiv 2406.11717"
 MISLEADS = (
     "Few random directions give a rough band, and a large effect is not yet the intended one: look at which "
     "tokens moved, and compare with simply asking for it."
 )
+
+Control = Literal["push", "erasure", "change"]
+"""What a random imitation is: of doses, of erasures, or of both."""
+CONTROLS: dict[Control, tuple[str, str]] = {
+    "push": ("pushes", "of the same size"),
+    "erasure": ("erasures", "of the same rank"),
+    "change": ("changes", "of the same size and rank"),
+}
+"""Its plural, and what it has in common with the recipe."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +55,8 @@ class Effect:
     kl: Float32[np.ndarray, "row position"]
     """KL(base || row) of the next token, in bits, for the rows of `edited`."""
     provenance: Provenance
+    control: Control = "push"
+    """What the random rows are."""
 
     @property
     def nulls(self) -> int:
@@ -103,6 +114,8 @@ class Movers:
     """Probability after, 0 to 1."""
     shift: AgainstNull
     """Change of the log-odds, in nats, beside the random controls'."""
+    control: Control = "push"
+    """What those are."""
 
     def summary(self) -> str:
         """How many leave the band of the random controls, and how many would by chance."""
@@ -110,8 +123,9 @@ class Movers:
         if not nulls:
             return "Without random controls nobody can say which of these shifts mean anything."
         return (
-            f"{int(self.shift.outside.sum())} of the {count} tokens leave the band of {nulls} random pushes; a random "
-            f"push would see about {2 * count / (nulls + 1):.0f} of them outside."
+            f"{int(self.shift.outside.sum())} of the {count} tokens leave the band of {nulls} random "
+            f"{CONTROLS[self.control][0]}; a random {self.control} would see about "
+            f"{2 * count / (nulls + 1):.0f} of them outside."
         )
 
 
@@ -141,15 +155,16 @@ def measure(
         report: progress; raises `Cancelled` to stop.
 
     Raises:
-        AnalysisError: the recipe belongs to another model or has no doses, or an edited row is not finite.
+        AnalysisError: the recipe belongs to another model or is empty, or an edited row is not finite.
 
-    Source: norm-matched random directions as baseline, e.g. Arditi et al. 2024, arXiv 2406.11717.
+    Source: norm-matched random directions as baseline, e.g. Arditi et al. 2024, arXiv 2406.11717; for erasures random
+    subspaces of the same rank, Elazar et al. 2021, arXiv 2006.00995.
     Misleads when: the band is drawn from few controls.
     """
     parity.require(model, "lens")
     recipe.require_fit(model)
-    if not recipe.doses:
-        raise AnalysisError("The recipe is empty. Add a direction to it first.")
+    if not recipe:
+        raise AnalysisError("The recipe is empty. Add a direction or an erasure to it first.")
     require_kind(kind)
     if not 0 <= nulls <= 32:
         raise AnalysisError(f"0 to 32 random controls can run beside a recipe; given {nulls}.")
@@ -158,8 +173,9 @@ def measure(
     report("Running the text under the recipe and its random controls")
     variants = variants_of(recipe, usual, nulls=nulls, kind=kind, seed=seed)[1:]
     edited = model.rerun(base, variants=variants)
-    kl = _divergences(model, base.residuals()[-1], _last_states(edited), report)
-    return Effect(tokens, base, edited, kl, _provenance(model, recipe, nulls, kind, seed))
+    kl = next_token.divergences(model, base.residuals()[-1], _last_states(edited), report)
+    provenance = _provenance(model, recipe, nulls, kind, seed)
+    return Effect(tokens, base, edited, kl, provenance, _control(recipe))
 
 
 def variants_of(
@@ -208,7 +224,7 @@ def movers(model: LoadedModel, effect: Effect, position: int, count: int = 12) -
         shift[0, order].copy(),
         shift[1:, order].copy(),
     )
-    return Movers(labels, probability[0], probability[1], beside)
+    return Movers(labels, probability[0], probability[1], beside, effect.control)
 
 
 def word_shift(model: LoadedModel, effect: Effect, plus: Sequence[int], minus: Sequence[int]) -> AgainstNull:
@@ -256,31 +272,41 @@ def change(title: str, before: LayerByPosition, after: LayerByPosition) -> Layer
 
 
 def verdict(effect: Effect, position: int) -> str:
-    """One sentence: does the change after this token leave the band of the random pushes?"""
+    """One sentence: does the change after this token leave the band of the random controls?"""
     own, random = float(effect.kl[0, position]), effect.kl[1:, position]
     if own < ROUNDING:
         return "Nothing changes here: the edit does not reach the next token."
     if not len(random):
         return f"The next token moves by {own:.2f} bits; without random controls nobody can say whether that is much."
     low, high = float(random.min()), float(random.max())
-    band = f"{len(random)} random pushes of the same size ({low:.2f} to {high:.2f} bits)"
+    controls, alike = CONTROLS[effect.control]
+    band = f"{len(random)} random {controls} {alike} ({low:.2f} to {high:.2f} bits)"
     chance = f"by chance alone that happens once in {len(random) + 1}"
     if own > high:
         return f"The next token moves by {own:.2f} bits, more than all {band}; {chance}."
     if own < low:
         return f"The next token moves by {own:.2f} bits, less than all {band}; {chance}."
-    return f"The next token moves by {own:.2f} bits, **within the band** of {band}: as far as any push would move it."
+    return (
+        f"The next token moves by {own:.2f} bits, **within the band** of {band}: as far as any {effect.control} would "
+        "move it."
+    )
 
 
-def word_verdict(shift: AgainstNull, position: int) -> str:
-    """One sentence: do the concept's words move after this token as no random push moves them?"""
+def word_verdict(shift: AgainstNull, position: int, control: Control = "push") -> str:
+    """One sentence: do the concept's words move after this token as no random push moves them?
+
+    Args:
+        shift: what `word_shift` found.
+        position: the token.
+        control: what the random rows are, as `Effect.control` says.
+    """
     own, random = float(shift.values[position]), shift.nulls[:, position]
     move = (
         f"The words it stands for become {'likelier' if own >= 0 else 'less likely'} by {abs(own):.1f} nats"
     )
     if not len(random):
         return f"{move}."
-    band = f"{len(random)} random pushes ({float(random.min()):+.1f} to {float(random.max()):+.1f})"
+    band = f"{len(random)} random {CONTROLS[control][0]} ({float(random.min()):+.1f} to {float(random.max()):+.1f})"
     if not shift.outside[position]:
         return f"{move}, **within the band** of {band}."
     return f"{move}, **outside the band** of {band}; by chance alone that happens twice in {len(random) + 1}."
@@ -290,36 +316,20 @@ def _last_states(trace: Trace) -> Float32[np.ndarray, "row position d_model"]:
     return np.stack([trace.residuals(row)[-1] for row in range(len(trace.rows))])
 
 
-def _divergences(
-    model: LoadedModel,
-    base: Float32[np.ndarray, "position d_model"],
-    rows: Float32[np.ndarray, "row position d_model"],
-    report: Report,
-) -> Float32[np.ndarray, "row position"]:
-    """KL(base || row) in bits, position by position; sums over the vocabulary in float64."""
-    result = np.empty(rows.shape[:2], np.float32)
-    size = max(1, rows_per_chunk(model.vocabulary) // (2 * (len(rows) + 1)))
-    for columns in in_chunks(len(base), size):
-        report("Comparing predictions", columns.start, len(base))
-        states = torch.from_numpy(np.concatenate([base[None, columns], rows[:, columns]]))
-
-        def kl(states: torch.Tensor = states) -> torch.Tensor:
-            read = model.read_out(states.flatten(0, 1)).double().log_softmax(-1)
-            own = read.unflatten(0, states.shape[:2])
-            return (own[0].exp() * (own[0] - own[1:])).sum(-1).clamp_min(0)
-
-        result[:, columns] = model.on_worker(kl).numpy() / NATS_PER_BIT
-    return result
+def _control(recipe: Recipe) -> Control:
+    if not recipe.erasures:
+        return "push"
+    return "change" if recipe.doses else "erasure"
 
 
 def _provenance(model: LoadedModel, recipe: Recipe, nulls: int, kind: str, seed: int) -> Provenance:
-    doses = ((f"direction {number}", str(dose)) for number, dose in enumerate(recipe.doses, 1))
+    erased = recipe.eraser_kinds
     return Provenance(
         model.title,
         model.revision,
         model.dtype_name,
-        "steering beside random controls",
-        "Turner et al. 2023, arXiv 2308.10248; controls as in Arditi et al. 2024, arXiv 2406.11717",
-        MISLEADS,
-        (*doses, ("random controls", f"{nulls}, {KINDS[kind]}"), ("seed", str(seed))),
+        "steering beside random controls" if recipe.doses else "erasing beside random controls",
+        "; ".join([*[SOURCE] * bool(recipe.doses), *(kind.source for kind in erased)]),
+        " ".join([MISLEADS, *(kind.misleads_when for kind in erased)]),
+        (*recipe.lines(), ("random controls", f"{nulls}, {KINDS[kind]}"), ("seed", str(seed))),
     )

@@ -36,6 +36,8 @@ class Plan:
     """Absolute position of the first column: under a key-value cache a pass sees new tokens only."""
     resume: tuple[int, Tensor] | None = None
     """(layer, residual stream at that layer): blocks up to that layer are not computed."""
+    until: int | None = None
+    """Blocks above this layer are not computed: for passes that nobody reads further up. None computes all."""
     few_rows: bool = False
     """Passes of a few columns may take faster products, equal up to float32 rounding only; see `few_rows`."""
     room: dict[Site, Tensor] = field(default_factory=dict)
@@ -47,6 +49,11 @@ class Plan:
         """True if the pass reads or edits this site."""
         # an empty set is asked nothing: hashing a site 91 times would cost a decoding step 0.1 ms
         return bool(self.reads and site in self.reads or self.edits and site in self.edits)
+
+    def skips(self, layer: int) -> bool:
+        """True if the block that ends at this layer is not computed."""
+        below = self.resume is not None and layer <= self.resume[0]
+        return below or (self.until is not None and layer > self.until)
 
 
 _PLAN: ContextVar[Plan | None] = ContextVar("plan", default=None)
@@ -98,6 +105,8 @@ def columns(edit: Edit, length: int, prompt_length: int, start: int = 0) -> Int[
     at = torch.arange(start, start + length)
     if edit.positions == "all":
         keep = torch.ones_like(at, dtype=torch.bool)
+    elif edit.positions == "after_first":
+        keep = at > 0
     elif edit.positions == "prompt":
         keep = at < prompt_length
     elif edit.positions == "generated":
@@ -178,10 +187,10 @@ def _edited(plan: Plan, edits: list[tuple[int, Edit]], tensor: Tensor) -> Tensor
 
 
 def _skippable(layer: int, as_tuple: bool, forward: Callable, *args, **kwargs):
-    """A block's forward, passed over where the plan resumes above it."""
+    """A block's forward, passed over where the plan resumes above it or ends below it."""
     plan = _PLAN.get()
-    if plan is None or plan.resume is None or layer > plan.resume[0]:
+    if plan is None or not plan.skips(layer):
         return forward(*args, **kwargs)
     given = args[0] if args else kwargs["hidden_states"]
-    residual = plan.resume[1].to(given) if layer == plan.resume[0] else given
+    residual = plan.resume[1].to(given) if plan.resume and layer == plan.resume[0] else given
     return (residual, None) if as_tuple else residual

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from analysis import jobs
 from analysis.activations import Row, Trace
-from analysis.edits import BASE, Edit, Site, Stream, Variant
+from analysis.edits import BASE, Edit, Part, Site, Stream, Variant
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint
 from analysis.models import decode, hooks
@@ -349,6 +349,7 @@ class LoadedModel:
             edits=hooks.edits_of([variant for variant in variants for _ in range(prompts)]),
             prompt_lengths=tuple(tokens.prompt_length for tokens in batch),
             lengths=tuple(len(tokens) for tokens in batch),
+            until=max((site.layer for site in sites), default=None),
         )
 
 
@@ -360,11 +361,9 @@ def identity(title: str, revision: str, dtype: torch.dtype) -> str:
 def _require_positions(edit: Edit) -> None:
     """A position that never comes would let the edit do nothing, in silence."""
     given = edit.positions
-    if given not in ("all", "prompt", "generated") and not (
-        isinstance(given, tuple) and given and min(given) >= 0
-    ):
+    if given not in get_args(Part) and not (isinstance(given, tuple) and given and min(given) >= 0):
         raise AnalysisError(
-            "An edit's positions are 'all', 'prompt', 'generated' or a tuple of positions counted from 0; "
+            f"An edit's positions are {', '.join(map(repr, get_args(Part)))} or a tuple of positions counted from 0; "
             f"given {given!r}."
         )
 

@@ -92,7 +92,7 @@ def _cards(columns: Sequence[Column], prompt: str, reference: int) -> list[dict]
         if column.kind != "null":
             cards.append(_card(column.kind, column.name, prompt, [text]))
         elif text is nulls[0]:
-            cards.append(_card("null", f"{NULL.label}es" if len(nulls) > 1 else NULL.label, prompt, nulls))
+            cards.append(_card("null", f"{NULL.label}s" if len(nulls) > 1 else NULL.label, prompt, nulls))
     return cards
 
 

@@ -17,10 +17,10 @@ from components.figures.dose import draw_measure
 from components.frame import Frame
 from components.literal import plain
 from components.origin import draw_origin
-from components.requests import again, held
+from components.requests import held
 from components.steering.recipe_editor import change_dose
 from components.steering.requests import Controls, preset_at_hand, recipe_key
-from components.waiting import problem, wait_for
+from components.waiting import result_of
 
 NULLS = 4
 """Random directions followed over all strengths; each is as many texts as the recipe itself."""
@@ -32,6 +32,7 @@ def draw(frame: Frame, recipe: Recipe, usual: Background, controls: Controls) ->
     with st.form("dose_form", border=False):
         settings = _draw_settings(frame, preset)
         run = st.form_submit_button("Run the strengths", type="primary", icon=":material/science:")
+    run = run or st.session_state.get("again dose", False)  # asked anew after a bad end
     try:
         job = _asked(frame, recipe, usual, controls, settings) if run else st.session_state.get("dose_job")
     except AnalysisError as error:
@@ -44,13 +45,9 @@ def draw(frame: Frame, recipe: Recipe, usual: Background, controls: Controls) ->
         )
         return
     st.session_state.dose_job = job
-    if not wait_for(job, key="dose", height=500):
-        return
-    if (sentence := problem(job)) is not None:
-        st.warning(plain(sentence), icon=":material/warning:")
-        st.button("Run again", key="again dose", on_click=again, args=(job,))
-        return
-    _draw_curves(job.result())
+    found = result_of(job, "dose", height=500, again_label="Run again")
+    if found is not None:
+        _draw_curves(found)
 
 
 def _draw_settings(frame: Frame, preset: Concept | None) -> dict:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from analysis import Reading
+from analysis.jobs import Job
 from analysis.methods.effect import Effect
 from analysis.methods.lens import Lens
 from components import session
@@ -11,9 +12,9 @@ from components.frame import BESIDE, Frame, draw_layer_slider
 from components.lens_grid import lens_grid
 from components.literal import plain
 from components.reading_grid import change_grid, grid_of
-from components.requests import again, lens_now, reading_of
+from components.requests import lens_now, reading_of
 from components.steering.requests import edited_reading_of
-from components.waiting import problem, wait_for
+from components.waiting import result_of
 
 SHOWN = {"change": "change", "edited": "edited run", "base": "base run"}
 GRID_HEIGHT = 620
@@ -65,11 +66,5 @@ def _draw_grid(frame: Frame, effect: Effect, key: str, lens: Lens, layer: int) -
     st.caption(plain(f"{lens.title}. {lens.misleads_when}"))
 
 
-def _read(job, key: str) -> Reading | None:
-    if not wait_for(job, key=key, height=GRID_HEIGHT):
-        return None
-    if (sentence := problem(job)) is not None:
-        st.warning(plain(sentence), icon=":material/warning:")
-        st.button("Read again", key=f"again {key}", on_click=again, args=(job,))
-        return None
-    return job.result()
+def _read(job: Job[Reading], key: str) -> Reading | None:
+    return result_of(job, key, height=GRID_HEIGHT, again_label="Read again")

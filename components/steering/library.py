@@ -1,4 +1,6 @@
-"""The library: directions and recipes kept on this machine."""
+"""The library: directions, erasures and recipes kept on this machine."""
+
+from dataclasses import replace
 
 import streamlit as st
 
@@ -6,8 +8,15 @@ from analysis import AnalysisError, Recipe, exchange, library
 from analysis.library import Entry
 from components.frame import Frame
 from components.literal import literal, plain
-from components.recipe_link import MOST_DOSES, DoseView
-from components.steering.recipe_editor import add, change_recipe
+from components.recipe_link import ERASED, MOST_DOSES, DoseView
+from components.steering.recipe_editor import add, add_erasure, change_recipe
+
+ICONS = {
+    "direction": ":material/explore:",
+    "erasure": ":material/ink_eraser:",
+    "recipe": ":material/science:",
+}
+"""By kind of entry."""
 
 
 def draw(frame: Frame, recipe: Recipe | None) -> None:
@@ -35,7 +44,7 @@ def draw(frame: Frame, recipe: Recipe | None) -> None:
 
 
 def _draw_keep(recipe: Recipe | None) -> None:
-    if recipe is None or not recipe.doses:
+    if not recipe:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("Keep this recipe as", key="keep_name", max_chars=80, placeholder="a name")
@@ -44,17 +53,20 @@ def _draw_keep(recipe: Recipe | None) -> None:
 
 
 def _draw_import(frame: Frame) -> None:
-    with st.popover("Import a recipe", icon=":material/upload:"):
-        uploaded = st.file_uploader("A recipe as .safetensors", type=["safetensors"], key="import_recipe")
+    with st.popover("Import a recipe or an erasure", icon=":material/upload:"):
+        uploaded = st.file_uploader(
+            "A recipe or an erasure as .safetensors", type=["safetensors"], key="import_recipe"
+        )
         if uploaded is not None:
             st.button("Keep it", type="primary", on_click=_import, args=(frame, uploaded.getvalue()))
 
 
 def _import(frame: Frame, data: bytes) -> None:
     def work() -> None:
-        recipe = exchange.recipe_from_bytes(data)
-        recipe.require_fit(frame.model)
-        library.save_recipe(recipe, ("imported",))
+        kept = exchange.recipe_or_erasure_from_bytes(data)
+        kept.require_fit(frame.model)
+        save = library.save_recipe if isinstance(kept, Recipe) else library.save_erasure
+        save(kept, ("imported",))
 
     _attempt(work)
 
@@ -62,7 +74,7 @@ def _import(frame: Frame, data: bytes) -> None:
 def _keep(recipe: Recipe) -> None:
     state = st.session_state
     try:
-        library.save_recipe(Recipe(state.keep_name, recipe.doses), _tags(state.keep_tags))
+        library.save_recipe(replace(recipe, name=state.keep_name), _tags(state.keep_tags))
         state.keep_name = ""
     except AnalysisError as error:
         state.library_problem = str(error)
@@ -79,8 +91,9 @@ def _matches(entry: Entry, wanted: str) -> bool:
 def _draw_entry(frame: Frame, entry: Entry) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", key=f"entry {entry.key}"):
         tags = " ".join(literal(tag) for tag in entry.tags)
-        icon = ":material/explore:" if entry.kind == "direction" else ":material/science:"
-        st.markdown(f"{icon} **{plain(entry.name)}** {tags}  \n{plain(entry.summary)}", width="stretch")
+        st.markdown(
+            f"{ICONS[entry.kind]} **{plain(entry.name)}** {tags}  \n{plain(entry.summary)}", width="stretch"
+        )
         st.button("Use", key=f"use {entry.key}", on_click=_use, args=(frame, entry))
         with st.popover("More", key=f"more {entry.key}"):
             _draw_more(entry)
@@ -122,24 +135,31 @@ def _undelete(entry: Entry) -> None:
 
 
 def _use(frame: Frame, entry: Entry) -> None:
-    """A direction joins the recipe; a recipe takes its place."""
+    """A direction or an erasure joins the recipe; a recipe takes its place."""
     if entry.kind == "direction":
         add(f"kept.{entry.key}")
-        return
-    try:
-        kept = library.load_recipe(entry.key)
-        kept.require_fit(frame.model)
-        doses = tuple(
-            DoseView(
-                f"kept.{entry.key}.{number}",
-                dose.operation,
-                dose.strength,
-                dose.layers,
-                dose.positions,
-                dose.stream,
-            )
-            for number, dose in enumerate(kept.doses[:MOST_DOSES])
+    elif entry.kind == "erasure":
+        _attempt(_use_erasure, frame, entry.key)
+    else:
+        _attempt(_use_recipe, frame, entry.key)
+
+
+def _use_erasure(frame: Frame, key: str) -> None:
+    library.load_erasure(key).require_fit(frame.model)
+    add_erasure(key)
+
+
+def _use_recipe(frame: Frame, key: str) -> None:
+    kept = library.load_recipe(key)
+    kept.require_fit(frame.model)
+    erased = (
+        DoseView(f"{ERASED}{key}.{number}", positions=erasure.positions)
+        for number, erasure in enumerate(kept.erasures)
+    )
+    doses = (
+        DoseView(
+            f"kept.{key}.{number}", dose.operation, dose.strength, dose.layers, dose.positions, dose.stream
         )
-        change_recipe(doses)
-    except AnalysisError as error:
-        st.session_state.library_problem = str(error)
+        for number, dose in enumerate(kept.doses)
+    )
+    change_recipe((*erased, *doses)[:MOST_DOSES])

@@ -12,10 +12,10 @@ from analysis.sides import Sides
 from components.figures.separation import draw_separation
 from components.frame import Frame
 from components.literal import plain
-from components.requests import again, trace_of
+from components.requests import trace_of
 from components.steering.recipe_editor import add
 from components.steering.requests import built
-from components.waiting import problem, wait_for
+from components.waiting import result_of
 
 LONGEST_NAME = 80
 
@@ -51,13 +51,9 @@ def draw(frame: Frame) -> None:
 
 
 def _draw_outcome(model: LoadedModel, job: Job[Direction]) -> None:
-    if not wait_for(job, key="new_direction", height=320):
+    direction = result_of(job, "new_direction", height=320)
+    if direction is None:
         return
-    if (sentence := problem(job)) is not None:
-        st.warning(plain(sentence), icon=":material/warning:")
-        st.button("Try again", on_click=again, args=(job,), key="again new")
-        return
-    direction = job.result()
     st.markdown(f"**{plain(direction.name)}**")
     st.markdown(plain(direction.how))
     if direction.separation:
@@ -74,6 +70,11 @@ def _draw_outcome(model: LoadedModel, job: Job[Direction]) -> None:
     )
     if sentence := st.session_state.pop("new_problem", None):
         st.warning(plain(sentence), icon=":material/warning:")
+
+
+def _build(key: str) -> bool:
+    """True if it is to be built now: for the first time, or anew after a bad end."""
+    return st.button("Build", type="primary", key=key) or st.session_state.get("again new_direction", False)
 
 
 def _use(direction: Direction) -> None:
@@ -99,7 +100,7 @@ def _from_pairs(frame: Frame) -> Job[Direction] | None:
         height=260,
     )
     name, estimator, spot, chat = _draw_settings(frame.model, paired=True)
-    if not st.button("Build", type="primary", key="build pairs"):
+    if not _build("build pairs"):
         return None
     return _contrast(frame.model, sides.from_lines(text, chat=chat), name, estimator, spot)
 
@@ -128,7 +129,7 @@ def _from_labelled(frame: Frame) -> Job[Direction] | None:
     sides.from_table(table, positive)  # say now, not after a click, what is wrong with it
     st.dataframe(table.head(100), height=180, hide_index=True)
     name, estimator, spot, chat = _draw_settings(frame.model, paired=not labels)
-    if not st.button("Build", type="primary", key="build table"):
+    if not _build("build table"):
         return None
     return _contrast(frame.model, sides.from_table(table, positive, chat=chat), name, estimator, spot)
 
@@ -173,7 +174,7 @@ def _from_prompts(frame: Frame) -> Job[Direction] | None:
     """Two prompts, as in activation addition."""
     plus = st.text_input("Towards", "I talk about weddings constantly", key="new_plus")
     minus = st.text_input("Away from", "I do not talk about weddings", key="new_minus")
-    if not st.button("Build", type="primary", key="build prompts"):
+    if not _build("build prompts"):
         return None
     return built(
         frame.model,
@@ -217,7 +218,7 @@ def _from_cells(frame: Frame) -> Job[Direction] | None:
     )
     layer = frame.layer if frame.layer is not None else model.n_layers // 2
     st.caption(f"At every layer of this text; proposed for layer {layer}, where the cursor is.")
-    if not st.button("Build", type="primary", key="build cells"):
+    if not _build("build cells"):
         return None
 
     def work(report) -> Direction:

@@ -1,21 +1,30 @@
-"""The recipe at hand: one row per direction, with its settings, and undo."""
+"""The recipe at hand: one row per direction or erasure, with its settings, and undo."""
 
 from dataclasses import replace
 
 import streamlit as st
 
-from analysis import Direction, Dose, Tokens
+from analysis import ERASERS, Direction, Dose, Erasure, Tokens, library
 from analysis.background import Background
 from analysis.data.presets import Concept, concepts
+from analysis.directions import span
 from analysis.edits import Positions
 from analysis.recipes import OPERATIONS
 from components import session
 from components.literal import literal, plain
-from components.recipe_link import MOST_DOSES, PARTS, DoseView
+from components.recipe_link import ERASED, MOST_DOSES, PARTS, DoseView
 
 CHOSEN = "chosen"
-WHERE = {"all": "all tokens", "prompt": "prompt only", "generated": "generated only", CHOSEN: "chosen tokens"}
+WHERE = {
+    "all": "all tokens",
+    "after_first": "all but the first",
+    "prompt": "prompt only",
+    "generated": "generated only",
+    CHOSEN: "chosen tokens",
+}
 SITES = {"residual": "the residual stream", "attention": "what attention adds", "mlp": "what the MLP adds"}
+COLUMNS = (1.5, 1.25, 2.2, 1.9, 1.35, 0.45)
+"""Widths of a row: name, operation, strength, layers, tokens, and the button that takes it out."""
 MOST_REMEMBERED = 30
 STRENGTH_HELP = (
     "A fraction of the usual residual norm at that layer; attention sinks are left out of the norm. In a range of "
@@ -41,9 +50,22 @@ def undo() -> None:
 
 def add(reference: str) -> None:
     """One more direction, at the layer it proposes."""
-    doses = session.view().recipe
-    if len(doses) < MOST_DOSES:
-        change_recipe((*doses, DoseView(reference)))
+    _add_row(DoseView(reference))
+
+
+def add_erasure(key: str) -> None:
+    """One more erasure: that of the library under this key, at its own layers and tokens.
+
+    Raises:
+        AnalysisError: there is none, or it is damaged.
+    """
+    _add_row(DoseView(f"{ERASED}{key}", positions=library.load_erasure(key).positions))
+
+
+def _add_row(row: DoseView) -> None:
+    rows = session.view().recipe
+    if len(rows) < MOST_DOSES:
+        change_recipe((*rows, row))
 
 
 def _add_preset(concept: Concept) -> None:
@@ -72,9 +94,7 @@ def remove(number: int) -> None:
 def draw_dose(tokens: Tokens, number: int, view: DoseView, dose: Dose, usual: Background) -> None:
     """One row: what is pushed, how, how hard, where."""
     direction = dose.direction
-    name, operation, strength, layers, where, out = st.columns(
-        [1.5, 1.25, 2.2, 1.9, 1.35, 0.45], vertical_alignment="center", gap="small"
-    )
+    name, operation, strength, layers, where, out = _columns()
     with name:
         _draw_name(view, number, direction)
     with operation:
@@ -85,13 +105,55 @@ def draw_dose(tokens: Tokens, number: int, view: DoseView, dose: Dose, usual: Ba
         _draw_layers(view, number, direction)
     with where:
         _draw_where(view, number, tokens)
-    out.button(
+    with out:
+        _draw_remove(number, direction.name)
+
+
+def draw_erasure(tokens: Tokens, number: int, view: DoseView, erasure: Erasure) -> None:
+    """One row: what is erased and by which method; its layers are those it was fitted at."""
+    name, method, rank, layers, where, out = _columns()
+    with name:
+        _draw_erasure_name(number, erasure)
+    method.caption(f"erased by {plain(ERASERS[erasure.method].title)}")
+    rank.caption(_rank(erasure))
+    layers.caption(f"layer{'s' * (len(erasure.layers) > 1)} {span(erasure.layers)}, as fitted")
+    with where:
+        _draw_where(view, number, tokens)
+    with out:
+        _draw_remove(number, erasure.name)
+
+
+def _columns():
+    return st.columns(COLUMNS, vertical_alignment="center", gap="small")
+
+
+def _rank(erasure: Erasure) -> str:
+    """How much of a state is taken out."""
+    up_to = "up to " * (len({each.rank for each in erasure.erasers}) > 1)
+    return f"rank {up_to}{erasure.rank} of {erasure.erasers[0].d} dimensions"
+
+
+def _draw_erasure_name(number: int, erasure: Erasure) -> None:
+    kind = ERASERS[erasure.method]
+    with st.popover(plain(erasure.name), width="stretch", key=f"dose {number} name"):
+        st.markdown(plain(erasure.how))
+        st.markdown(f"On what it was fitted to: {plain(kind.guarantee)}")
+        st.markdown(f"Misleads when: {plain(kind.misleads_when)}")
+        st.caption(
+            "At one layer erasures come first: what a direction adds there stays until the next layer that erases."
+        )
+        st.caption(plain(f"Source: {kind.source}"))
+        st.caption(f"Fitted in {literal(erasure.weights or 'a file that does not say')}")
+
+
+def _draw_remove(number: int, name: str) -> None:
+    st.button(
         "",
         icon=":material/close:",
         key=f"dose {number} remove",
         on_click=remove,
         args=(number,),
-        help=f"Take {plain(direction.name)} out of the recipe",
+        help=f"Take {plain(name)} out of the recipe",
     )
 
 

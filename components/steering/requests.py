@@ -8,6 +8,7 @@ from analysis import (
     AnalysisError,
     Direction,
     Dose,
+    Erasure,
     Lens,
     LoadedModel,
     Reading,
@@ -42,6 +43,12 @@ def direction_of(model: LoadedModel, reference: str) -> Job[Direction]:
     return held(key, "Building the direction", lambda report: _direction(model, reference, report))
 
 
+def erasure_of(reference: str) -> Job[Erasure]:
+    """The erasure a recipe's row names, taken from the library."""
+    key = fingerprint("erasure", reference)
+    return held(key, "Opening the erasure", lambda report: _erased(*reference.split(".")[1:]))
+
+
 def built(model: LoadedModel, *request: object, work: Callable[[Report], Direction]) -> Job[Direction]:
     """A direction made in the page, known by everything that decides it."""
     key = fingerprint("built", model.fingerprint, *request)
@@ -72,6 +79,18 @@ def _kept(key: str, number: str | None = None) -> Direction:
     return doses[int(number)].direction
 
 
+def _erased(key: str, number: str | None = None) -> Erasure:
+    """An erasure of the library, or the numbered one of a recipe there."""
+    if number is None:
+        return library.load_erasure(key)
+    erasures = library.load_recipe(key).erasures
+    if int(number) >= len(erasures):
+        raise AnalysisError(
+            f"The recipe has {len(erasures)} erasures, and the link asks for number {number}."
+        )
+    return erasures[int(number)]
+
+
 def preset(model: LoadedModel, name: str, report: Report) -> Direction:
     """A built-in concept as a direction: the difference of means at the last token."""
     chosen = concept(name)
@@ -94,8 +113,8 @@ def words_of(model: LoadedModel) -> tuple[tuple[int, ...], tuple[int, ...]] | No
 
 
 def preset_at_hand() -> Concept | None:
-    """The built-in concept the recipe begins with, if it does."""
-    doses = session.view().recipe
+    """The built-in concept the recipe's first direction is, if it is one."""
+    doses = [row for row in session.view().recipe if not row.erases]
     kind, _, name = doses[0].reference.partition(".") if doses else ("", "", "")
     return next((each for each in concepts() if kind == "preset" and each.id == name), None)
 
@@ -111,8 +130,18 @@ def dose_of(model: LoadedModel, view: DoseView, direction: Direction) -> Dose:
     return Dose(direction, view.strength, layers, view.operation, view.positions, view.stream)
 
 
+def erasure_here(model: LoadedModel, view: DoseView, erasure: Erasure) -> Erasure:
+    """A row of the editor as an erasure in this model, at the row's tokens.
+
+    Raises:
+        AnalysisError: the erasure is another model's.
+    """
+    erasure.require_fit(model)
+    return dataclasses.replace(erasure, positions=view.positions)
+
+
 def recipe_key(recipe: Recipe) -> str:
-    """One name for what a recipe does; names and provenance of its directions do not count."""
+    """One name for what a recipe does; names and provenance of its directions and erasures do not count."""
     return fingerprint(
         *(
             (
@@ -125,7 +154,16 @@ def recipe_key(recipe: Recipe) -> str:
                 dose.direction.layers,
             )
             for dose in recipe.doses
-        )
+        ),
+        *(
+            (
+                "erase",
+                erasure.layers,
+                erasure.positions,
+                [(each.mean, each.left, each.right) for each in erasure.erasers],
+            )
+            for erasure in recipe.erasures
+        ),
     )
 
 

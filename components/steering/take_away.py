@@ -2,16 +2,18 @@
 
 import dataclasses
 import io
+from collections.abc import Iterator
 
 import pandas as pd
 import streamlit as st
 
-from analysis import LoadedModel, Recipe, Sampling, exchange
+from analysis import Erasure, LoadedModel, Recipe, Sampling, exchange
 from analysis.data.presets import concept
 from analysis.methods.effect import Effect, movers, verdict
 from components import session
 from components.figures.grid_html import grid_html
 from components.frame import Frame
+from components.literal import plain
 from components.reading_grid import change_grid
 from components.recipe_link import DoseView
 from components.requests import lens_now, reading_of
@@ -62,8 +64,10 @@ def draw(frame: Frame, recipe: Recipe, controls: Controls, effect: Effect, key: 
             "application/octet-stream",
             on_click="ignore",
             icon=":material/science:",
-            help="All directions with their settings. Import it under Library.",
+            help="All directions and erasures with their settings. Import it under Library.",
         )
+    for number, erasure in enumerate(recipe.erasures, 1):
+        _draw_erasure_file(number, erasure)
     for number, dose in enumerate(recipe.doses):
         _draw_direction_files(frame.model, number, dose.direction)
     st.code(code, language="python")
@@ -90,6 +94,24 @@ def _draw_direction_files(model: LoadedModel, number: int, direction) -> None:
             on_click="ignore",
             help="For llama.cpp's --control-vector. " + exchange.gguf_losses(direction),
         )
+
+
+def _draw_erasure_file(number: int, erasure: Erasure) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key=f"erasure away {number}"):
+        st.markdown(f"Erasure {number}", help=plain(erasure.how))
+        st.download_button(
+            "safetensors",
+            lambda: exchange.erasure_to_bytes(erasure),
+            _erasure_file(number),
+            "application/octet-stream",
+            key=f"erasure safetensors {number}",
+            on_click="ignore",
+            help="The code below opens it. Import it under Library.",
+        )
+
+
+def _erasure_file(number: int) -> str:
+    return f"erasure-{number}.safetensors"
 
 
 def texts_written() -> list[tuple[str, str]]:
@@ -128,7 +150,7 @@ def replay(frame: Frame, recipe: Recipe, effect: Effect, key: str, code: str) ->
 
 
 def along_text(frame: Frame, effect: Effect) -> pd.DataFrame:
-    """One row per token: how far its prediction moves, for the edit and each random push."""
+    """One row per token: how far its prediction moves, for the edit and each random control."""
     table = pd.DataFrame({"position": range(len(frame.tokens)), "token": frame.tokens.labels})
     for row, values in zip(effect.edited.rows, effect.kl, strict=True):
         table[f"kl_bits_{row.variant.replace(' ', '_')}"] = values
@@ -153,26 +175,49 @@ def snippet(frame: Frame, controls: Controls) -> str:
         *opening_lines(frame.tokens, frame.model.revision),
         "usual = background.background(model)",
     ]
-    names = []
-    for number, view in enumerate(session.view().recipe, 1):
-        lines += _direction_lines(view, f"direction_{number}")
-        layers = (
-            "(d.layer, d.layer)".replace("d.", f"direction_{number}.")
-            if view.layers is None
-            else repr(view.layers)
-        )
-        names.append(
-            f"Dose(direction_{number}, {view.strength}, {layers}, {view.operation!r}, {view.positions!r}, "
-            f"{view.stream!r})"
-        )
+    rows = session.view().recipe
+    doses = [_dose_lines(view, number) for number, view in _numbered(rows, erases=False)]
+    erasures = [_erasure_lines(view, number) for number, view in _numbered(rows, erases=True)]
+    for own, _ in (*doses, *erasures):
+        lines += own
+    erased = f", {_tuple(erasures)}" if erasures else ""
     lines += [
-        f"recipe = Recipe('recipe', ({', '.join(names)},))",
+        f"recipe = Recipe('recipe', {_tuple(doses)}{erased})",
         f"controls = {dataclasses.asdict(controls)}",
         "measured = effect.measure(model, tokens, recipe, usual, **controls)",
         *_verdict_lines(frame),
         *_writing_lines(controls),
     ]
     return "\n".join(lines)
+
+
+def _numbered(rows: tuple[DoseView, ...], *, erases: bool) -> Iterator[tuple[int, DoseView]]:
+    """The directions or the erasures of the recipe, counted from 1 as their files are."""
+    return enumerate((row for row in rows if row.erases == erases), 1)
+
+
+def _tuple(parts: list[tuple[list[str], str]]) -> str:
+    """What the recipe holds, as Python writes a tuple of it."""
+    return f"({', '.join(part for _, part in parts)},)" if parts else "()"
+
+
+def _dose_lines(view: DoseView, number: int) -> tuple[list[str], str]:
+    """How a direction is had again, and its dose."""
+    name = f"direction_{number}"
+    layers = f"({name}.layer, {name}.layer)" if view.layers is None else repr(view.layers)
+    dose = f"Dose({name}, {view.strength}, {layers}, {view.operation!r}, {view.positions!r}, {view.stream!r})"
+    return _direction_lines(view, name), dose
+
+
+def _erasure_lines(view: DoseView, number: int) -> tuple[list[str], str]:
+    """How an erasure is had again, and what the recipe holds of it."""
+    name = f"erasure_{number}"
+    lines = [
+        "from dataclasses import replace",
+        "from analysis import exchange  # an erasure is its numbers: download it as safetensors first",
+        f"{name} = exchange.erasure_from_bytes(open({_erasure_file(number)!r}, 'rb').read())",
+    ]
+    return lines, f"replace({name}, positions={view.positions!r})"
 
 
 def _verdict_lines(frame: Frame) -> list[str]:
@@ -183,7 +228,7 @@ def _verdict_lines(frame: Frame) -> list[str]:
     plus, minus = words
     return [
         f"shift = effect.word_shift(model, measured, {plus}, {minus})",
-        f"print(effect.word_verdict(shift, {frame.position}))",
+        f"print(effect.word_verdict(shift, {frame.position}, measured.control))",
         verdict,
     ]
 

@@ -2,9 +2,8 @@
 
 import streamlit as st
 
-from analysis import AnalysisError, Dose, Recipe
+from analysis import AnalysisError, Direction, Dose, Erasure, Recipe
 from analysis.background import KINDS, Background
-from analysis.jobs import Job
 from analysis.methods.effect import verdict, word_shift, word_verdict
 from components import session
 from components.frame import Frame
@@ -13,7 +12,7 @@ from components.origin import draw_origin
 from components.recipe_link import DoseView
 from components.requests import again
 from components.steering import dose_response, inside, library, new_direction, next_token, take_away, texts
-from components.steering.recipe_editor import add, draw_dose, draw_presets, remove, undo
+from components.steering.recipe_editor import add, draw_dose, draw_erasure, draw_presets, remove, undo
 from components.steering.requests import (
     Controls,
     background_of,
@@ -21,9 +20,11 @@ from components.steering.requests import (
     dose_of,
     effect_key,
     effect_of,
+    erasure_here,
+    erasure_of,
     words_of,
 )
-from components.waiting import problem, wait_for
+from components.waiting import problem, result_of, wait_for
 
 QUESTION = "Does this push change what the model says, more than any push of its size would?"
 TEXTS, NEXT, INSIDE, DOSES, NEW, LIBRARY, AWAY = PARTS = (
@@ -41,7 +42,7 @@ def draw(frame: Frame) -> None:
     """The page."""
     heading = st.container(gap="xxsmall")
     heading.subheader(QUESTION, anchor=False)
-    usual = _waited(background_of(frame.model), "background")
+    usual = result_of(background_of(frame.model), "background")
     if usual is None:
         return
     recipe, controls = _draw_recipe(frame, usual)
@@ -52,49 +53,37 @@ def draw(frame: Frame) -> None:
         new_direction.draw(frame)
     elif part == LIBRARY:
         library.draw(frame, recipe)
-    elif recipe is not None and not recipe.doses:
+    elif recipe is not None and not recipe:
         st.markdown("Pick a direction to push with, and watch what it does to the text above:")
         draw_presets("empty", columns=5)
     elif recipe is not None:
         _draw_effect(frame, recipe, usual, controls, part, heading)
 
 
-def _waited(job: Job, key: str, height: int = 0):
-    """The job's value, or None while it runs or where it failed, and why is said."""
-    if not wait_for(job, key=key, height=height):
-        return None
-    if (sentence := problem(job)) is not None:
-        st.warning(plain(sentence), icon=":material/warning:")
-        st.button("Try again", key=f"again {key}", on_click=again, args=(job,))
-        return None
-    return job.result()
-
-
 def _draw_recipe(frame: Frame, usual: Background) -> tuple[Recipe | None, Controls]:
-    """The editor; the recipe as it stands, or None while a direction is missing."""
+    """The editor; the recipe as it stands, or None while a part of it is missing."""
     views = session.view().recipe
     with st.container(gap="xxsmall", key="recipe"):
-        doses = [_draw_row(frame, number, view, usual) for number, view in enumerate(views)]
+        parts = [_draw_row(frame, number, view, usual) for number, view in enumerate(views)]
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             _draw_add()
             if st.session_state.get("recipes_before"):
                 st.button("Undo", icon=":material/undo:", on_click=undo, help="Back to the recipe before.")
             controls = _draw_controls()
-    whole = tuple(dose for dose in doses if dose is not None)
-    return (Recipe("recipe", whole) if len(whole) == len(doses) else None), controls
+    doses = tuple(part for part in parts if isinstance(part, Dose))
+    erasures = tuple(part for part in parts if isinstance(part, Erasure))
+    return (None if None in parts else Recipe("recipe", doses, erasures)), controls
 
 
-def _draw_row(frame: Frame, number: int, view: DoseView, usual: Background) -> Dose | None:
-    """One direction with its settings; None while it is being built or where it cannot be used."""
-    job = direction_of(frame.model, view.reference)
+def _draw_row(frame: Frame, number: int, view: DoseView, usual: Background) -> Dose | Erasure | None:
+    """One direction or erasure with its settings; None while it is being built or where it cannot be used."""
+    job = erasure_of(view.reference) if view.erases else direction_of(frame.model, view.reference)
     if not wait_for(job, key=f"direction {number}"):
         return None
     sentence = problem(job)
     if sentence is None:
         try:
-            dose = dose_of(frame.model, view, job.result())
-            draw_dose(frame.tokens, number, view, dose, usual)
-            return dose
+            return _draw_part(frame, number, view, job.result(), usual)
         except AnalysisError as error:
             sentence = str(error)
     text, retry, out = st.columns([7, 1, 1], vertical_alignment="center")
@@ -102,6 +91,18 @@ def _draw_row(frame: Frame, number: int, view: DoseView, usual: Background) -> D
     retry.button("Try again", key=f"dose {number} again", on_click=again, args=(job,), width="stretch")
     out.button("Remove", key=f"dose {number} out", on_click=remove, args=(number,), width="stretch")
     return None
+
+
+def _draw_part(
+    frame: Frame, number: int, view: DoseView, found: Direction | Erasure, usual: Background
+) -> Dose | Erasure:
+    if isinstance(found, Erasure):
+        erasure = erasure_here(frame.model, view, found)
+        draw_erasure(frame.tokens, number, view, erasure)
+        return erasure
+    dose = dose_of(frame.model, view, found)
+    draw_dose(frame.tokens, number, view, dose, usual)
+    return dose
 
 
 def _draw_add() -> None:
@@ -127,7 +128,10 @@ def _draw_controls() -> Controls:
             "Drawn from", list(KINDS), format_func=KINDS.get, key="null_kind", persist_state="session"
         )
         seed = st.number_input("Their seed", 0, 2**31 - 1, 0, key="null_seed", persist_state="session")
-        st.caption("Same places, same lengths, same operations; only where they point is random.")
+        st.caption(
+            "Same places, same lengths, same operations; only where they point is random. Beside an erasure: a "
+            "random subspace of the same rank."
+        )
     return Controls(nulls, kind, seed)
 
 
@@ -138,13 +142,13 @@ def _draw_effect(
         texts.draw(frame, recipe, usual, controls)
     if part == DOSES:
         dose_response.draw(frame, recipe, usual, controls)
-    effect = _waited(effect_of(frame.model, frame.tokens, recipe, usual, controls), "effect")
+    effect = result_of(effect_of(frame.model, frame.tokens, recipe, usual, controls), "effect")
     if effect is None:
         return
     key = effect_key(frame.model, frame.tokens, recipe, controls)
     words = words_of(frame.model)
     shift = None if words is None else word_shift(frame.model, effect, *words)
-    sentences = [] if shift is None else [word_verdict(shift, frame.position)]
+    sentences = [] if shift is None else [word_verdict(shift, frame.position, effect.control)]
     heading.markdown(" ".join([*sentences, verdict(effect, frame.position)]))
     if part == NEXT:
         next_token.draw(frame, effect, shift)

@@ -9,6 +9,11 @@ from analysis import samples
 from analysis.background import KINDS, Background, background, null_recipe, random_direction
 from analysis.data import corpus
 from analysis.directions import Direction, Probe, Separation
+from analysis.edits import BASE, Variant
+from analysis.erasers.erasure import Erasure
+from analysis.erasers.leace import leace
+from analysis.erasers.moments import moments_of
+from analysis.erasers.projections import random_subspace
 from analysis.errors import AnalysisError, Cancelled
 from analysis.models import opening
 from analysis.recipes import Dose, Recipe
@@ -39,6 +44,21 @@ def recipe() -> Recipe:
         Dose(one, 0.0, (2, 2), "reflect", "generated"),
     )
     return Recipe("mixed", doses)
+
+
+def erasure(layers=(1, 2), ranks=(2, 2), name="e", positions="all") -> Erasure:
+    """Projections about means of their own."""
+    erasers = tuple(
+        random_subspace(WIDTH, rank, 50 + layer, np.full(WIDTH, 0.1 * layer))
+        for layer, rank in zip(layers, ranks, strict=True)
+    )
+    return Erasure(name, layers, erasers, "", "made for a test", positions)
+
+
+def erased(recipe: Recipe) -> np.ndarray:
+    """(axis, d_model) what the one erasure of a recipe takes out, layer after layer."""
+    (only,) = recipe.erasures
+    return np.concatenate([each.right for each in only.erasers]).astype(np.float64)
 
 
 def vectors(recipe: Recipe) -> np.ndarray:
@@ -178,6 +198,113 @@ def test_controls_drawn_from_the_covariance_follow_its_largest_axis(usual, rng):
     assert along["covariance"] > 1.5 * along["isotropic"]
     assert along["isotropic"] == pytest.approx(1 / WIDTH, rel=0.5)
     assert along["covariance"] == pytest.approx(share, rel=0.5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_control_of_an_erasure_is_a_random_subspace_at_its_place(usual, kind):
+    own = erasure((1, 3), (2, 3), positions="prompt")
+    (random,) = null_recipe(Recipe("r", erasures=(own,)), usual, kind, 6).erasures
+    assert (random.layers, random.positions, random.weights) == (own.layers, own.positions, own.weights)
+    assert (random.name, random.method) == ("random 7", "random")
+    assert random.how == f"A random subspace ({KINDS[kind]}; seed 6) in place of 'e'."
+    for was, now in zip(own.erasers, random.erasers, strict=True):
+        assert now.rank == was.rank
+        assert np.array_equal(now.mean, was.mean)
+        assert np.array_equal(now.left, now.right.T)
+        assert np.allclose(now.right @ now.left, np.eye(now.rank), atol=1e-6)
+        assert np.linalg.norm(now.right @ was.left) < 0.9 * np.sqrt(was.rank)
+
+
+def test_the_control_of_an_oblique_eraser_is_orthogonal_and_of_its_rank(usual, rng):
+    states = rng(0).normal(size=(60, WIDTH)) @ rng(1).normal(size=(WIDTH, WIDTH))
+    classes = np.arange(60) % 3
+    eraser = leace(moments_of(states + classes[:, None] * 3.0 * rng(2).normal(size=WIDTH), classes))
+    assert np.abs(eraser.left - eraser.right.T).max() > 0.01
+    own = Erasure("classes", (2,), (eraser,), "", "fitted for a test")
+    (random,) = null_recipe(Recipe("r", erasures=(own,)), usual, "isotropic", 0).erasures
+    assert random.rank == own.rank
+    assert np.allclose(random.at(2).right @ random.at(2).left, np.eye(own.rank), atol=1e-6)
+
+
+def test_one_random_subspace_is_taken_out_at_all_layers_or_as_much_of_it_as_they_lose(usual):
+    same = null_recipe(Recipe("r", erasures=(erasure((0, 1, 3), (2, 2, 2)),)), usual, "isotropic", 0)
+    first, second, third = same.erasures[0].erasers
+    assert np.array_equal(first.right, second.right)
+    assert np.array_equal(first.right, third.right)
+    nested = null_recipe(Recipe("r", erasures=(erasure((0, 1, 3), (1, 3, 2)),)), usual, "isotropic", 0)
+    low, high, middle = (each.right for each in nested.erasures[0].erasers)
+    assert np.array_equal(high[:1], low)
+    assert np.array_equal(high[:2], middle)
+
+
+def test_of_a_rank_of_0_nothing_is_taken_out_by_the_control_either(usual):
+    nothing = dataclasses.replace(
+        erasure((1,), (1,)), erasers=(dataclasses.replace(erasure((1,), (1,)).erasers[0], **EMPTY),)
+    )
+    for kind in KINDS:
+        (random,) = null_recipe(Recipe("r", erasures=(nothing,)), usual, kind, 0).erasures
+        assert random.rank == 0
+
+
+EMPTY = {"left": np.zeros((WIDTH, 0)), "right": np.zeros((0, WIDTH))}
+
+
+def test_random_subspaces_from_the_covariance_follow_it_at_their_own_layer(usual):
+    """On average over seeds, the share of the variance along what is taken out; isotropic ones take rank / width."""
+    layers, rank = (0, 3), 2
+    recipe = Recipe("r", erasures=(erasure(layers, (rank, rank)),))
+    share = {}
+    for kind in KINDS:
+        drawn = [null_recipe(recipe, usual, kind, seed).erasures[0] for seed in range(60)]
+        for layer in layers:
+            states = usual.centred[layer].astype(np.float64)
+            kept = [((states @ each.at(layer).left) ** 2).sum() / (states**2).sum() for each in drawn]
+            share[kind, layer] = np.mean(kept)
+    for layer in layers:
+        assert share["isotropic", layer] == pytest.approx(rank / WIDTH, rel=0.3)
+        assert share["covariance", layer] > 1.3 * share["isotropic", layer]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_erasures_have_axes_of_their_own_and_seeds_theirs(usual, kind):
+    twice = Recipe("r", erasures=(erasure(), erasure()))
+    one, other = null_recipe(twice, usual, kind, 0).erasures
+    assert np.linalg.norm(one.at(1).right @ other.at(1).left, 2) < 0.95
+    drawn = [erased(null_recipe(Recipe("r", erasures=(erasure(),)), usual, kind, s)) for s in (3, 3, 4)]
+    assert drawn[0].tobytes() == drawn[1].tobytes()
+    assert np.linalg.norm(drawn[0][:2] @ drawn[2][:2].T, 2) < 0.95
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_erasures_change_nothing_about_the_controls_of_doses(recipe, usual, kind):
+    """Though one of them lies below the lowest dose."""
+    higher = Recipe("higher", recipe.doses[:1])
+    alone, beside = (
+        null_recipe(dataclasses.replace(higher, erasures=erasures), usual, kind, 2)
+        for erasures in ((), (erasure((0, 1)), erasure()))
+    )
+    assert vectors(alone).tobytes() == vectors(beside).tobytes()
+    assert (alone.erasures, len(beside.erasures)) == ((), 2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_erased_at_random_is_not_what_is_pushed_at_random(usual, kind, rng):
+    pushed = Dose(direction(rng(3).normal(size=(4, WIDTH))), 0.1, (1, 1))
+    null = null_recipe(Recipe("r", (pushed,), (erasure((1,), (1,)),)), usual, kind, 3)
+    assert np.abs(erased(null) @ vectors(null).T).max() < 0.95
+
+
+def test_base_erased_and_random_rows_run_side_by_side(toy, usual):
+    recipe = Recipe("r", erasures=(erasure((2,), (3,)),))
+    rows = [
+        Variant(str(seed), null_recipe(recipe, usual, "isotropic", seed).edits(usual.norms))
+        for seed in (0, 1)
+    ]
+    trace = toy.run("The sea is deep.", variants=(BASE, Variant("edited", recipe.edits(usual.norms)), *rows))
+    states = np.stack([trace.residuals(row)[2] for row in range(4)])
+    assert states.shape[0] == 4
+    assert all(not np.array_equal(states[0], states[row]) for row in (1, 2, 3))
+    assert not np.array_equal(states[2], states[3])
 
 
 def test_a_control_keeps_no_measurement_of_what_it_imitates(usual, rng):

@@ -13,6 +13,9 @@ from analysis.background import background, null_recipe, random_direction
 from analysis.continuations import ROWS, Count, write
 from analysis.directions import Direction, Probe
 from analysis.edits import BASE, Site, Steer, Variant
+from analysis.erasers import ERASERS
+from analysis.erasers.erasure import Erasure
+from analysis.erasers.projections import random_subspace
 from analysis.errors import AnalysisError, Cancelled
 from analysis.jobs import start
 from analysis.methods.dose import DoseResponse, dose_response
@@ -64,6 +67,12 @@ def recipe_of(direction: Direction, strength=0.2, operation="add") -> Recipe:
     return Recipe("test", (Dose(direction, strength, (LAYER, LAYER), operation),))
 
 
+def erasing(rank=3) -> Erasure:
+    """Takes some dimensions out, one layer below where the doses push."""
+    eraser = dataclasses.replace(random_subspace(22, rank, 9), method="means")
+    return Erasure("some", (LAYER - 1,), (eraser,), "", "Made by hand.")
+
+
 @pytest.fixture(scope="module")
 def respond(planted, usual, word):
     """`respond(recipe, ...)`: dose and response of the planted toy on short texts."""
@@ -71,7 +80,7 @@ def respond(planted, usual, word):
     def run(recipe=None, prompts=PROMPTS, **settings) -> DoseResponse:
         others = [planted.tokenizer.find(letter) for letter in "eat"]
         every = {"strengths": STRENGTHS, "new_tokens": 8, "plus": [word], "minus": others} | settings
-        recipe = recipe or recipe_of(direction_of(planted))
+        recipe = recipe_of(direction_of(planted)) if recipe is None else recipe
         return dose_response(planted, [planted.tokenize(text) for text in prompts], recipe, usual, **every)
 
     return run
@@ -226,6 +235,40 @@ def test_a_component_set_to_0_is_not_the_base(respond, planted):
     assert found.kl.values[ZERO] > 0
     assert found.gain is None
     assert "does not only add" in found.gain_missing
+
+
+# erasures
+
+
+def test_doses_vary_and_what_is_erased_stays_erased(respond, planted, usual):
+    """At strength 0 too, which is then not the base; the controls lose a subspace of their own."""
+    recipe = dataclasses.replace(recipe_of(direction_of(planted)), erasures=(erasing(),))
+    assert scaled(recipe, -0.1).erasures is recipe.erasures
+    found = respond(recipe, nulls=2)
+    assert found.kl.values[ZERO] > 0
+    assert len(set(found.kl.nulls[:, ZERO].tolist()) | {found.kl.values[ZERO]}) == 3
+    edits = scaled(recipe, 0.2).edits(usual.norms)
+    assert [edit.site.layer for edit in edits] == [LAYER - 1, LAYER]
+    top, tokens = Site(planted.n_layers), [planted.tokenize(text) for text in PROMPTS]
+    trace = planted.run(tokens, read=(top,), variants=(BASE, Variant("edited", edits)))
+    states = np.stack([trace.at(top, row)[-1] for row in range(6)])
+    bits = [next_token.divergence(planted, states[n], states[n + 3 : n + 4])[0] for n in range(3)]
+    assert found.kl.values[STRENGTHS.index(0.2)] == pytest.approx(np.mean(bits), rel=1e-4)
+    assert found.gain is None
+    assert "does not only add" in found.gain_missing
+    lines = dict(found.provenance.lines())
+    assert lines["erasure 1"].startswith("erase some (Made by hand.), rank 3, layers 1")
+    assert ERASERS["means"].source in lines["source"]
+
+
+def test_what_only_erases_has_no_strength_to_vary(respond, planted):
+    with pytest.raises(AnalysisError, match="The recipe only erases, so there is no strength to vary"):
+        respond(Recipe("erased", erasures=(erasing(),)))
+    both = dataclasses.replace(recipe_of(direction_of(planted), operation="project"), erasures=(erasing(),))
+    with pytest.raises(
+        AnalysisError, match="only erases and projects or reflects its directions, so there is"
+    ):
+        respond(both)
 
 
 # what follows

@@ -255,7 +255,10 @@ REFUSED = {
     "replace by nan": (lambda d: Replace(PLACE, np.full((1, d), np.nan), (1,)), "one finite vector for each"),
     "counted from the end": (lambda d: Bent(PLACE, (-1,)), r"counted from 0; given \(-1,\)"),
     "no position": (lambda d: Bent(PLACE, ()), "counted from 0"),
-    "no such part": (lambda d: Bent(PLACE, "promt"), "'all', 'prompt', 'generated'.*given 'promt'"),
+    "no such part": (
+        lambda d: Bent(PLACE, "promt"),
+        "'all', 'after_first', 'prompt', 'generated'.*given 'promt'",
+    ),
 }
 
 

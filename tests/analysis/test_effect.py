@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from analysis import next_token
 from analysis.background import background, null_recipe
 from analysis.directions import Direction
-from analysis.edits import BASE, Site
+from analysis.edits import BASE, Erase, Site
+from analysis.erasers import ERASERS
+from analysis.erasers.erasure import Erasure
+from analysis.erasers.projections import random_subspace
 from analysis.errors import AnalysisError, Cancelled
 from analysis.methods import effect as module
 from analysis.methods import lens
@@ -32,6 +36,11 @@ def direction(seed=0) -> Direction:
 
 def recipe(strength=STRENGTH, layers=(LAYER, LAYER), operation="add", positions="all") -> Recipe:
     return Recipe("push", (Dose(direction(), strength, layers, operation, positions),))
+
+
+def erasure(layer=LAYER, rank=3) -> Erasure:
+    eraser = random_subspace(22, rank, 9)
+    return Erasure("e", (layer,), (dataclasses.replace(eraser, method="leace"),), "", "made for a test")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +94,7 @@ def test_the_divergence_of_a_worked_distribution(toy, monkeypatch):
     monkeypatch.setattr(toy, "read_out", lambda states: logits[states[..., 0].long()], raising=False)
     states = np.zeros((3, 1, 22), np.float32)
     states[:, 0, 0] = [0, 1, 2]
-    kl = module._divergences(toy, states[0], states[1:], lambda *_: None)
+    kl = next_token.divergences(toy, states[0], states[1:], lambda *_: None)
     # 1/2 log2(2) + 1/4 log2(1) + 1/4 log2(1/2) = 1/4
     assert np.allclose(kl, [[0.25], [0]], atol=1e-6)
 
@@ -239,7 +248,7 @@ def test_the_same_seed_gives_the_same_controls(toy, tokens, usual, measured):
 
 
 def test_chunks_do_not_change_a_divergence(toy, tokens, usual, measured, monkeypatch):
-    monkeypatch.setattr(module, "rows_per_chunk", lambda vocabulary: 1)
+    monkeypatch.setattr(next_token, "rows_per_chunk", lambda vocabulary: 1)
     pieces = measure(toy, tokens, recipe(), usual, nulls=3, seed=5)
     assert np.abs(pieces.kl - measured.kl).max() < 1e-5
 
@@ -264,6 +273,50 @@ def test_provenance_names_every_dose_and_the_controls(measured, toy):
     )
     assert settings["random controls"] == "3, any direction equally likely"
     assert settings["seed"] == "5"
+
+
+# erasures
+
+
+def test_an_erasure_alone_is_measured_beside_random_subspaces(toy, tokens, usual):
+    found = measure(toy, tokens, Recipe("erased", erasures=(erasure(),)), usual, nulls=3, seed=5)
+    assert (found.nulls, found.control) == (3, "erasure")
+    assert (found.kl.max(1) > 0.001).all()
+    below = found.base.residuals()[:LAYER]
+    assert all(np.array_equal(found.edited.residuals(row)[:LAYER], below) for row in range(4))
+    settings = dict(found.provenance.settings)
+    assert settings["erasure 1"] == "erase e (made for a test), rank 3, layers 2, positions all"
+    assert "direction 1" not in settings
+    assert found.provenance.source == f"{ERASERS['leace'].source}; {ERASERS['random'].source}"
+    assert ERASERS["leace"].misleads_when in found.provenance.misleads_when
+    assert "3 random erasures of the same rank" in verdict(found, len(tokens) - 1)
+    assert "3 random erasures; a random erasure would see" in movers(toy, found, 4).summary()
+
+
+def test_what_is_erased_and_pushed_is_named_in_full(toy, tokens, usual):
+    both = dataclasses.replace(recipe(), erasures=(erasure(),))
+    found = measure(toy, tokens, both, usual, nulls=2)
+    assert found.control == "change"
+    assert "2 random changes of the same size and rank" in verdict(found, len(tokens) - 1)
+    assert list(dict(found.provenance.settings))[:2] == ["erasure 1", "direction 1"]
+    assert found.provenance.source.startswith("Turner et al. 2023")
+    assert ERASERS["leace"].source in found.provenance.source
+    assert (
+        dict(measure(toy, tokens, recipe(), usual, nulls=0).provenance.settings)
+        .keys()
+        .isdisjoint({"erasure 1"})
+    )
+    shift = word_shift(toy, found, (70,), (80,))
+    assert "2 random changes (" in word_verdict(shift, 4, found.control)
+
+
+def test_the_rows_of_an_erasure_all_erase(usual):
+    rows = variants_of(Recipe("r", erasures=(erasure(),)), usual, nulls=2, kind="covariance", seed=0)
+    assert [row.name for row in rows] == ["base", "edited", "random 1", "random 2"]
+    for row in rows[1:]:
+        (edit,) = row.edits
+        assert isinstance(edit, Erase)
+        assert (edit.site, edit.left.shape) == (Site(LAYER), (22, 3))
 
 
 # beside controls
@@ -439,7 +492,12 @@ def test_only_like_can_be_compared(toy, tokens):
 
 
 REFUSED = {
-    "empty": (Recipe("none", ()), {}, "The recipe is empty. Add a direction"),
+    "empty": (Recipe("none", ()), {}, "The recipe is empty. Add a direction or an erasure"),
+    "another model's erasure": (
+        Recipe("other", erasures=(dataclasses.replace(erasure(), weights="gpt9 (1)"),)),
+        {},
+        "was fitted in gpt9",
+    ),
     "too many controls": (recipe(), {"nulls": 33}, "0 to 32 random controls .*; given 33"),
     "fewer than none": (recipe(), {"nulls": -1}, "given -1"),
     "unknown kind": (recipe(), {"kind": "uniform"}, "'uniform' is no kind of random direction"),

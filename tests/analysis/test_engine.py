@@ -118,6 +118,25 @@ def test_resuming_computes_no_block_below_the_edit(toy):
     assert np.array_equal(resumed.values[:2], trace.values[:2])
 
 
+def test_nothing_is_computed_above_what_is_read(toy):
+    ran = []
+    watches = [
+        b.register_forward_pre_hook(lambda *_, i=i: ran.append(i)) for i, b in enumerate(toy.parts.mlp, 1)
+    ]
+    try:
+        for sites, blocks in (([Site(0)], []), ([Site(2), Site(1, "mlp")], [1, 2]), ([Site(3)], [1, 2, 3])):
+            ran.clear()
+            toy.run(TEXT, read=sites)
+            assert ran == blocks
+        trace = toy.run(TEXT, read=[Site(1)])
+        ran.clear()
+        toy.rerun(trace, read=[Site(2)], variants=(steered(toy, Site(1)),))
+        assert ran == [2]
+    finally:
+        for watch in watches:
+            watch.remove()
+
+
 def test_resuming_starts_from_the_base_rows_of_an_edited_trace(toy):
     trace = toy.run(["ab", "abcd"], variants=(steered(toy, seed=1), BASE))
     wanted = toy.run(["ab", "abcd"], variants=(steered(toy), BASE))

@@ -1,5 +1,6 @@
-"""Directions and recipes as files: exact round trips, other tools' files, and files made to do harm."""
+"""Directions, erasures and recipes as files: exact round trips, other tools' files, and files made to do harm."""
 
+import hashlib
 import json
 import math
 import pickle
@@ -17,8 +18,11 @@ from safetensors.numpy import save
 
 from analysis import exchange
 from analysis.directions import Direction, Probe, Separation
+from analysis.erasers import ERASERS
+from analysis.erasers.eraser import Eraser
+from analysis.erasers.erasure import Erasure
 from analysis.errors import AnalysisError
-from analysis.exchange import own_files
+from analysis.exchange import erasure_parts, own_files
 from analysis.recipes import OPERATIONS, Dose, Recipe
 
 D_MODEL = 4
@@ -54,6 +58,39 @@ def recipe() -> Recipe:
         Dose(land, 1.0, (0, 0), "reflect", "prompt"),
     )
     return Recipe("coast", doses)
+
+
+def eraser(rank=1, seed=0, method="leace", iterations=0) -> Eraser:
+    """Oblique: what is read off and what is taken away differ."""
+    random = np.random.default_rng(seed)
+    shapes = (D_MODEL,), (D_MODEL, rank), (rank, D_MODEL)
+    mean, left, right = (random.normal(size=shape).astype(np.float32) for shape in shapes)
+    return Eraser(method, mean, left, right, iterations)
+
+
+def erasure(layers=(1, 3), ranks=(1, 2), **changed) -> Erasure:
+    erasers = tuple(eraser(rank, seed, "inlp", 7 + seed) for seed, rank in enumerate(ranks))
+    fields = {"name": "gender", "weights": "toy: random weights (1)", "how": "By hand.", "positions": (0, 5)}
+    return Erasure(**{"layers": tuple(layers), "erasers": erasers} | fields | changed)
+
+
+def erasing_recipe() -> Recipe:
+    more = erasure((2,), (3,), name="land 🐋", positions="generated")
+    return replace(recipe(), name="coast without", erasures=(erasure(), more))
+
+
+def same_erasure(one: Erasure, other: Erasure) -> bool:
+    parts = [
+        (
+            *(getattr(it, field) for field in ("name", "layers", "weights", "how", "positions", "method")),
+            [
+                (each.iterations, *(getattr(each, array).tobytes() for array in ("mean", "left", "right")))
+                for each in it.erasers
+            ],
+        )
+        for it in (one, other)
+    ]
+    return parts[0] == parts[1]
 
 
 def same(one: Direction, other: Direction) -> bool:
@@ -150,7 +187,91 @@ def test_an_empty_recipe_comes_back():
     assert exchange.recipe_from_bytes(exchange.recipe_to_bytes(Recipe("none", ()))).doses == ()
 
 
+@pytest.mark.parametrize(
+    "given_erasure",
+    [
+        erasure(),
+        erasure((0,), (4,), positions="all"),
+        erasure((0, 7, 9), (2, 0, 1), positions="prompt", name='日本 "\n\\ 🐋 \ud800'),
+        erasure((3, 4), (0, 0)),
+        erasure((2,), erasers=(eraser(method="random"),), weights="", positions="after_first"),
+    ],
+    ids=["two layers", "all of a state", "nothing at one layer", "nothing at all", "weights unknown"],
+)
+def test_an_erasure_comes_back_exactly(given_erasure):
+    back = exchange.erasure_from_bytes(exchange.erasure_to_bytes(given_erasure))
+    assert same_erasure(back, given_erasure)
+    assert [each.left.shape for each in back.erasers] == [each.left.shape for each in given_erasure.erasers]
+    assert type(back.layers[0]) is type(back.erasers[0].iterations) is int
+    assert type(back.positions) is type(given_erasure.positions)
+
+
+def test_the_numbers_of_an_eraser_come_back_bit_for_bit_at_every_size():
+    odd = np.array([1e-18, -0.0, 3e-45, 1e30], np.float32)
+    given = Eraser("means", odd, odd[:, None] * np.float32(2), -odd[None], 3)
+    back = exchange.erasure_from_bytes(exchange.erasure_to_bytes(erasure((4,), erasers=(given,))))
+    assert same_erasure(back, erasure((4,), erasers=(given,)))
+
+
+def test_an_erased_state_is_the_same_bit_for_bit(rng):
+    states = rng(0).normal(size=(9, D_MODEL)).astype(np.float32)
+    back = exchange.erasure_from_bytes(exchange.erasure_to_bytes(erasure()))
+    for one, other in zip(back.erasers, erasure().erasers, strict=True):
+        assert one.apply(states).tobytes() == other.apply(states).tobytes()
+
+
+def test_every_method_of_erasing_can_be_kept():
+    for method in ERASERS:
+        given = erasure((1,), erasers=(eraser(method=method),))
+        assert exchange.erasure_from_bytes(exchange.erasure_to_bytes(given)).method == method
+
+
+def test_a_recipe_comes_back_with_its_erasures():
+    given = erasing_recipe()
+    back = exchange.recipe_from_bytes(exchange.recipe_to_bytes(given))
+    assert back.name == given.name
+    assert all(
+        same(one.direction, other.direction) for one, other in zip(back.doses, given.doses, strict=True)
+    )
+    assert all(same_erasure(*pair) for pair in zip(back.erasures, given.erasures, strict=True))
+    alone = replace(given, doses=())
+    back = exchange.recipe_from_bytes(exchange.recipe_to_bytes(alone))
+    assert (len(back.erasures), back.doses) == (2, ())
+
+
+def by_hand() -> tuple[Direction, Recipe]:
+    """As their files were before recipes could erase."""
+    values = np.arange(1, 13, dtype=np.float32).reshape(3, 4)
+    separation, probe = (Separation(1, 0.75, 0.5, 0.5, 2.0),), Probe(2, values[0], 0.25, 0.5)
+    sea = Direction(
+        "sea", (1, 2, 3), values, "toy (1)", "By hand.", "Nobody 2026", 2, "Any.", separation, probe
+    )
+    doses = (Dose(sea, 0.25, (1, 2)), Dose(sea, 0.0, (3, 3), "project", (0, 2), "mlp"))
+    return sea, Recipe("coast", doses)
+
+
+def test_files_and_keys_of_what_does_not_erase_are_what_they_were():
+    """A link holds the key, and older programs read the file."""
+    sea, coast = by_hand()
+    assert exchange.content_key(sea) == "2d6af755d7455307"
+    assert exchange.content_key(coast) == "a3279d9378e04794"
+    written = exchange.to_safetensors(sea), exchange.recipe_to_bytes(coast)
+    assert [hashlib.sha256(data).hexdigest()[:16] for data in written] == [
+        "c01c44464c7c398e",
+        "166c154b9d057882",
+    ]
+
+
+def test_what_erases_asks_an_older_program_for_a_newer_one():
+    """By its form's number, which they compare first."""
+    header, coast = (json.loads(own_files.parts(it)[1]["bathyscope"]) for it in (erasing_recipe(), recipe()))
+    assert (header["version"], coast["version"]) == (2, 1)
+    assert json.loads(own_files.parts(erasure())[1]["bathyscope"])["format"] == "erasure"
+
+
 def test_the_same_thing_is_the_same_file():
+    assert exchange.erasure_to_bytes(erasure()) == exchange.erasure_to_bytes(erasure())
+    assert exchange.recipe_to_bytes(erasing_recipe()) == exchange.recipe_to_bytes(erasing_recipe())
     assert exchange.to_safetensors(rich()) == exchange.to_safetensors(rich())
     assert exchange.recipe_to_bytes(recipe()) == exchange.recipe_to_bytes(recipe())
 
@@ -168,6 +289,39 @@ def test_a_key_is_of_the_content_and_not_of_the_name():
     assert exchange.content_key(one) != exchange.content_key(Recipe("coast", one.doses[:1]))
 
 
+def test_the_key_of_what_erases_is_of_its_content():
+    key = exchange.content_key(erasure())
+    assert key == exchange.content_key(replace(erasure(), name="other"))
+    given = [
+        erasure(),
+        replace(erasure(), how="other"),
+        replace(erasure(), positions="all"),
+        replace(erasure(), layers=(1, 4)),
+        replace(erasure(), erasers=erasure().erasers[::-1]),
+        erasing_recipe(),
+        replace(erasing_recipe(), erasures=erasing_recipe().erasures[::-1]),
+        replace(erasing_recipe(), erasures=erasing_recipe().erasures[:1]),
+        recipe(),
+    ]
+    assert len({exchange.content_key(each) for each in given}) == len(given)
+
+
+def test_a_file_is_opened_as_what_it_holds():
+    assert "Open it as an erasure." in told(exchange.from_safetensors, exchange.erasure_to_bytes(erasure()))
+    assert "it holds an erasure and no recipe" in told(
+        exchange.recipe_from_bytes, exchange.erasure_to_bytes(erasure())
+    )
+    assert "it holds a recipe and no erasure" in told(
+        exchange.erasure_from_bytes, exchange.recipe_to_bytes(erasing_recipe())
+    )
+    assert "it holds vectors and no erasure" in told(exchange.erasure_from_bytes, save({"1": ones()}))
+    either = exchange.recipe_or_erasure_from_bytes
+    assert same_erasure(either(exchange.erasure_to_bytes(erasure())), erasure())
+    assert len(either(exchange.recipe_to_bytes(erasing_recipe())).erasures) == 2
+    assert "it holds a direction and no recipe or erasure" in told(either, exchange.to_safetensors(rich()))
+    assert "vectors and no recipe or erasure" in told(either, save({"1": ones()}))
+
+
 def test_a_direction_is_no_recipe_and_the_other_way_round():
     assert "Open it as a recipe." in told(exchange.from_safetensors, exchange.recipe_to_bytes(recipe()))
     assert "Open it as a direction." in told(exchange.recipe_from_bytes, exchange.to_safetensors(rich()))
@@ -183,6 +337,17 @@ def test_nothing_is_written_that_could_not_be_read_again():
     assert "64.0 MB" in told(exchange.to_safetensors, wide)
     dose = Dose(direction(), 0.1, (1, 1))
     assert "201 entries" in told(exchange.recipe_to_bytes, Recipe("many", (dose,) * 201))
+    assert "its how is 'xxx" in told(exchange.erasure_to_bytes, erasure(how="x" * 10_001))
+    wide_erasure = erasure(
+        (1,),
+        erasers=(
+            Eraser("means", *(np.ones(it, np.float32) for it in (6_000_000, (6_000_000, 1), (1, 6_000_000)))),
+        ),
+    )
+    assert "64.0 MB" in told(exchange.erasure_to_bytes, wide_erasure)
+    assert "201 entries" in told(
+        exchange.recipe_to_bytes, Recipe("many", erasures=(erasure((1,), (1,)),) * 201)
+    )
     chatty = [
         Dose(direction(name=f"{n}", why="\ud800" * 10_000, how="\ud800" * 10_000), 0, (1, 1))
         for n in range(40)
@@ -468,7 +633,8 @@ def test_a_length_that_looks_like_a_pickle_does_no_harm():
 
 
 @pytest.mark.parametrize(
-    "reader", [exchange.from_safetensors, exchange.from_gguf, exchange.recipe_from_bytes]
+    "reader",
+    [exchange.from_safetensors, exchange.from_gguf, exchange.recipe_from_bytes, exchange.erasure_from_bytes],
 )
 def test_empty_and_huge_files_are_refused_with_numbers(reader):
     assert "it is empty" in told(reader, b"")
@@ -503,6 +669,8 @@ def answered(reader, data) -> bool:
 FILES = {
     "direction": (exchange.from_safetensors, exchange.to_safetensors(rich())),
     "recipe": (exchange.recipe_from_bytes, exchange.recipe_to_bytes(recipe())),
+    "erasure": (exchange.erasure_from_bytes, exchange.erasure_to_bytes(erasure())),
+    "erasing recipe": (exchange.recipe_from_bytes, exchange.recipe_to_bytes(erasing_recipe())),
     "foreign": (exchange.from_safetensors, save({"1": ones(), "2": ones()})),
     "gguf": (exchange.from_gguf, exchange.to_gguf(direction(), "llama")),
 }
@@ -516,7 +684,7 @@ def test_no_truncated_file_is_read(kind):
     assert not any(answered(reader, whole[:keep]) for keep in range(0, whole.rindex(whole[-17:]), step))
 
 
-@pytest.mark.parametrize("kind", ["direction", "recipe"])
+@pytest.mark.parametrize("kind", ["direction", "recipe", "erasure", "erasing recipe"])
 def test_no_flipped_bit_in_our_own_values_goes_unnoticed(kind):
     reader, whole = FILES[kind]
     begin = 8 + int.from_bytes(whole[:8], "little")
@@ -541,7 +709,8 @@ def test_any_damage_is_a_sentence_or_a_direction(kind, data):
 def test_any_bytes_are_a_sentence(data, filename):
     assert not answered(lambda it: exchange.read(it, filename), data)
     assert not answered(lambda it: exchange.read(it, filename), b"GGUF\3\0\0\0" + data)
-    assert not answered(exchange.recipe_from_bytes, len(data).to_bytes(8, "little") + data)
+    for reader in (exchange.recipe_from_bytes, exchange.erasure_from_bytes):
+        assert not answered(reader, len(data).to_bytes(8, "little") + data)
 
 
 @pytest.mark.parametrize(
@@ -565,7 +734,7 @@ def test_any_bytes_are_a_sentence(data, filename):
 )
 def test_with_headers_are_a_sentence(header):
     for rest in (b"", bytes(16)):
-        for reader in (exchange.from_safetensors, exchange.recipe_from_bytes):
+        for reader in (exchange.from_safetensors, exchange.recipe_from_bytes, exchange.erasure_from_bytes):
             assert not answered(reader, with_header(header, rest))
 
 
@@ -580,10 +749,15 @@ def test_a_header_too_long_to_parse_is_not_parsed():
 
 def forged(kind, change) -> bytes:
     """A file whose content was changed by `change(content, arrays)` and signed again."""
-    apart = own_files._apart(rich()) if kind == "direction" else own_files._recipe_apart(recipe())
+    apart = {
+        "direction": lambda: own_files._apart(rich()),
+        "recipe": lambda: own_files._recipe_apart(recipe()),
+        "erasing recipe": lambda: own_files._recipe_apart(erasing_recipe()),
+        "erasure": lambda: erasure_parts.apart(erasure()),
+    }[kind]()
     content, arrays = json.loads(json.dumps(apart[0])), dict(apart[1])
     content = change(content, arrays) or content
-    return signed(kind, content, arrays)
+    return signed(kind.removeprefix("erasing "), content, arrays, version=own_files._version(content))
 
 
 def signed(kind, content, arrays, **said) -> bytes:
@@ -667,6 +841,102 @@ def test_a_recipe_of_wrong_values_is_refused(path, bad):
     assert answered(exchange.recipe_from_bytes, forged("recipe", setting(*path, to=bad))) == fits
 
 
+@pytest.mark.parametrize("bad", BAD_VALUES, ids=repr)
+@pytest.mark.parametrize(
+    "path",
+    [
+        ("name",), ("weights",), ("how",), ("method",), ("layers",), ("layers", 0), ("ranks",), ("ranks", 1),
+        ("iterations",), ("iterations", 1), ("positions",), ("positions", 0), ("unknown",),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("within", [(), ("erasures", 0)], ids=["alone", "in a recipe"])
+def test_an_erasure_of_wrong_values_is_refused(within, path, bad):
+    kind = "erasing recipe" if within else "erasure"
+    fits = {
+        ("name",): isinstance(bad, str),
+        ("weights",): isinstance(bad, str),
+        ("how",): isinstance(bad, str),
+        ("positions",): bad == [],
+    }.get(path, False)
+    assert answered(FILES[kind][0], forged(kind, setting(*within, *path, to=bad))) == fits
+
+
+@pytest.mark.parametrize("bad", [*BAD_VALUES, [{}], "all"], ids=repr)
+@pytest.mark.parametrize("path", [("erasures",), ("erasures", 1)])
+def test_a_recipe_of_wrong_erasures_is_refused(path, bad):
+    fits = path == ("erasures",) and bad == []
+    assert answered(exchange.recipe_from_bytes, forged("erasing recipe", setting(*path, to=bad))) == fits
+
+
+def times(name, factor):
+    def change(content, arrays):
+        arrays[name] = arrays[name] * np.float32(factor)
+
+    return change
+
+
+def doubled(name):
+    def change(content, arrays):
+        arrays[name] = np.concatenate([arrays[name], arrays[name]])
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (setting("method", to="magic"), "its method is 'magic'; expected one of leace, means"),
+        (setting("layers", to=[3, 1]), "layers ascend"),
+        (setting("layers", to=[1, 1]), "layers ascend"),
+        (setting("layers", to=[1]), "has 1 layers, 2 ranks, 2 iterations and 2 means"),
+        (setting("layers", to=[1, 1001]), "from 0 to 1,000"),
+        (setting("ranks", to=[1]), "2 layers, 1 ranks"),
+        (setting("ranks", to=[1, 1]), "its tensor 'left' is [3, 4]; expected [2, 4]"),
+        (setting("ranks", to=[1, 3]), "its tensor 'left' is [3, 4]; expected [4, 4]"),
+        (setting("ranks", to=[0, 0]), "its tensor 'left' is [3, 4]; expected [0, 4]"),
+        (setting("ranks", to=[5, 0]), "a ranks is 5; expected a whole number from 0 to 4"),
+        (setting("iterations", to=[1]), "1 iterations"),
+        (setting("positions", to="keys"), "expected one of all, "),
+        (setting("positions", to=list(range(10_001))), "10,001 entries"),
+        (setting("how", to="x" * 10_001), "up to 10,000 characters"),
+        (lambda c, a: c.pop("how") and None, "expected name, weights, how"),
+        (lambda c, a: a.pop("mean") is None or None, "'mean' is missing"),
+        (lambda c, a: a.pop("left") is None or None, "'left' is missing"),
+        (lambda c, a: a.pop("right") is None or None, "'right' is missing"),
+        (lambda c, a: a.update(mean=ones()), "'mean' is [4]; expected 2 axes"),
+        (lambda c, a: a.update(mean=ones((2, 3))), "its tensor 'left' is [3, 4]; expected [3, 3]"),
+        (lambda c, a: a.update(left=ones((3, 5))), "its tensor 'left' is [3, 5]; expected [3, 4]"),
+        (lambda c, a: a.update(right=ones((4, 3))), "its tensor 'right' is [4, 3]; expected [3, 4]"),
+        (lambda c, a: a.update(left=ones(12)), "expected 2 axes"),
+        (doubled("mean"), "2 iterations and 4 means"),
+        (doubled("left"), "is [6, 4]"),
+        (times("mean", np.nan), "needs finite numbers"),
+        (times("left", np.nan), "needs finite numbers"),
+        (times("right", np.inf), "needs finite numbers"),
+    ],
+)  # fmt: skip
+def test_a_hostile_erasure_says_what_is_wrong(change, words):
+    assert words in told(exchange.erasure_from_bytes, forged("erasure", change))
+
+
+def test_an_erasure_of_another_time_says_so():
+    content, arrays = erasure_parts.apart(erasure())
+    assert "it calls itself 'erasure' of version 2; 1 is known" in told(
+        exchange.erasure_from_bytes, signed("erasure", content, arrays, version=2)
+    )
+    content, arrays = own_files._recipe_apart(erasing_recipe())
+    for version in (1, 3):  # 1 is that of recipes which cannot erase
+        said = told(exchange.recipe_from_bytes, signed("recipe", content, arrays, version=version))
+        assert f"of version {version}; 1 is known, and 2 for recipes with erasures" in said
+
+
+def test_a_recipe_of_many_erasures_and_directions_is_read_again():
+    doses = tuple(Dose(direction((1,), name=str(n), seed=n), 0.1, (1, 1)) for n in range(200))
+    erasures = tuple(erasure((1,), (1,), name=str(n)) for n in range(200))
+    back = exchange.recipe_from_bytes(exchange.recipe_to_bytes(Recipe("many", doses, erasures)))
+    assert [each.name for each in back.erasures] == [str(n) for n in range(200)]
+
+
 @pytest.mark.parametrize(
     ("kind", "change", "words"),
     [
@@ -696,8 +966,7 @@ def test_a_recipe_of_wrong_values_is_refused(path, bad):
     ],
 )  # fmt: skip
 def test_hostile_contents_say_what_is_wrong(kind, change, words):
-    reader = exchange.from_safetensors if kind == "direction" else exchange.recipe_from_bytes
-    assert words in told(reader, forged(kind, change))
+    assert words in told(FILES[kind][0], forged(kind, change))
 
 
 def test_contents_of_another_time_say_so():

@@ -122,6 +122,15 @@ def test_a_batch_of_three_lengths_equals_three_single_runs(family):
     assert not together.values[:, ~together.mask].any()
 
 
+def test_a_pass_that_ends_early_reads_what_a_whole_one_does(family):
+    model = family.model
+    whole = model.run(PROMPTS, read="all")
+    for layer in range(model.n_layers + 1):
+        assert np.array_equal(
+            model.run(PROMPTS, read=[Site(layer)]).values[0], whole.values[whole.index(Site(layer))]
+        )
+
+
 @pytest.mark.parametrize("stream", STREAMS)
 def test_resuming_at_an_edit_equals_the_full_run(family, stream):
     model = family.model

@@ -131,7 +131,7 @@ def test_equal_texts_are_read_once_and_batches_stay_small(own_toy, monkeypatch):
 def test_the_vocabulary_goes_through_in_chunks(toy, monkeypatch):
     prompt, texts = toy.tokenize(PROMPT), [(65, 66, 67, 68), (70, 71)]
     whole = fluency(toy, prompt, texts).nats
-    monkeypatch.setattr("analysis.fluency.rows_per_chunk", lambda vocabulary: 2)
+    monkeypatch.setattr("analysis.next_token.rows_per_chunk", lambda vocabulary: 2)
     assert fluency(toy, prompt, texts).nats == pytest.approx(whole, rel=1e-5)
 
 

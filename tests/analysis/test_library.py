@@ -13,6 +13,8 @@ import pytest
 
 from analysis import exchange, library, store
 from analysis.directions import Direction, Probe, Separation
+from analysis.erasers.erasure import Erasure
+from analysis.erasers.projections import random_subspace
 from analysis.errors import AnalysisError
 from analysis.recipes import Dose, Recipe
 
@@ -46,6 +48,17 @@ def recipe(name="coast", strength=0.2) -> Recipe:
         Dose(direction("land", 1, weights="another (2)"), 0.1, (3, 3), "project", (0, 2)),
     )
     return Recipe(name, doses)
+
+
+def erasure(name="gender", seed=0, **changed) -> Erasure:
+    erasers = tuple(random_subspace(4, rank, seed, np.full(4, 0.5)) for rank in (1, 2))
+    fields = {
+        "layers": (1, 2),
+        "weights": "toy: random weights (1)",
+        "how": "By hand.",
+        "positions": "prompt",
+    }
+    return Erasure(**{"name": name, "erasers": erasers} | fields | changed)
 
 
 def same(one, other) -> bool:
@@ -88,6 +101,61 @@ def test_a_recipe_is_kept_with_its_directions():
     assert entry.weights == "toy: random weights (1), another (2)"
     library.delete(exchange.content_key(direction()))
     assert same(library.load_recipe(entry.key), recipe())
+
+
+def test_an_erasure_is_kept():
+    entry = library.save_erasure(erasure(), ("people",))
+    assert library.entries() == (entry,)
+    assert (entry.kind, entry.name, entry.tags) == ("erasure", "gender", ("people",))
+    assert entry.summary == "random subspace, rank 2, layers 1, 2, 4 numbers each. By hand."
+    assert entry.weights == "toy: random weights (1)"
+    back = library.load_erasure(entry.key)
+    assert same(back, erasure())
+    assert back.positions == "prompt"
+    for one, other in zip(back.erasers, erasure().erasers, strict=True):
+        assert [getattr(one, name).tobytes() for name in ("mean", "left", "right")] == [
+            getattr(other, name).tobytes() for name in ("mean", "left", "right")
+        ]
+    library.rename(entry.key, "sex")
+    assert library.load_erasure(entry.key).name == "sex"
+    library.delete(entry.key)
+    assert library.undelete(entry.key).name == "sex"
+    assert library.save_erasure(erasure("again")).name == "sex"
+
+
+def test_a_recipe_is_kept_with_its_erasures():
+    given = replace(recipe(), erasures=(erasure(weights="a third (3)", layers=(2, 5)),))
+    entry = library.save_recipe(given)
+    assert entry.summary == (
+        "erase 'gender' (random subspace), rank 2, layers 2, 5; add 'sea' +0.2 at layers 1 to 2; "
+        "project 'land' at layer 3"
+    )
+    assert entry.weights == "a third (3), toy: random weights (1), another (2)"
+    assert same(library.load_recipe(entry.key), given)
+    only = library.save_recipe(
+        Recipe("only", erasures=(erasure(layers=(1,), erasers=erasure().erasers[:1]),))
+    )
+    assert only.summary == "erase 'gender' (random subspace), rank 1, layer 1"
+
+
+def test_an_erasure_is_nothing_else():
+    entry = library.save_erasure(erasure())
+    assert "'gender' is an erasure and no recipe. Open it as an erasure." in told(
+        library.load_recipe, entry.key
+    )
+    assert "is a recipe and no erasure" in told(library.load_erasure, library.save_recipe(recipe()).key)
+    assert "already has an erasure named 'gender'" in told(library.save_direction, direction("gender"))
+
+
+def test_a_flipped_bit_of_an_erasure_is_found_when_loading_and_mended_by_saving(own_store):
+    entry = library.save_erasure(erasure())
+    path = own_store / "library" / entry.key / "erasure.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    assert "checksum" in told(library.load_erasure, entry.key)
+    library.save_erasure(erasure())
+    assert same(library.load_erasure(entry.key), erasure())
 
 
 def test_the_library_s_files_are_files_to_give_away(own_store):
@@ -206,7 +274,14 @@ BAD_KEYS = [
 def test_a_key_from_a_link_cannot_leave_the_library(key, own_store):
     library.save_direction(direction())
     before = sorted(own_store.rglob("*"))
-    for call in (library.load_direction, library.load_recipe, library.delete, library.undelete):
+    calls = (
+        library.load_direction,
+        library.load_recipe,
+        library.load_erasure,
+        library.delete,
+        library.undelete,
+    )
+    for call in calls:
         assert "is no key of the library" in told(call, key)
     assert "is no key of the library" in told(library.rename, key, "x")
     assert "is no key of the library" in told(library.retag, key, ())

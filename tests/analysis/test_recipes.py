@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from analysis.directions import Direction, Probe, Separation, span, weights_of
-from analysis.edits import BASE, Ablate, Reflect, SetComponent, Site, Steer, Variant
+from analysis.edits import BASE, Ablate, Erase, Reflect, SetComponent, Site, Steer, Variant
+from analysis.erasers.erasure import Erasure
+from analysis.erasers.projections import random_subspace
 from analysis.errors import AnalysisError
 from analysis.recipes import OPERATIONS, Dose, Recipe
 
@@ -31,10 +33,15 @@ def direction(width=22, layers=(0, 1, 2, 3), seed=0, **changes) -> Direction:
     return Direction(layers=layers, values=values, **(settings | changes))
 
 
-def run(model, *doses, text=TEXT, norms=None):
+def erasure(layers=(1, 2), rank=2, width=22, **changes) -> Erasure:
+    erasers = tuple(random_subspace(width, rank, layer, np.full(width, 0.5)) for layer in layers)
+    return Erasure(**({"name": "e", "weights": "", "how": "made"} | changes), layers=layers, erasers=erasers)
+
+
+def run(model, *doses, text=TEXT, norms=None, erasures=()):
     """One row under a recipe; without doses, one row that nothing changes."""
     norms = np.full(model.n_layers + 1, 10, np.float32) if norms is None else norms
-    return model.run(text, read="all", variants=(Variant("row", Recipe("r", doses).edits(norms)),))
+    return model.run(text, read="all", variants=(Variant("row", Recipe("r", doses, erasures).edits(norms)),))
 
 
 def off(a, b) -> float:
@@ -68,6 +75,23 @@ def test_doses_become_edits_at_every_layer_of_their_range():
     assert recipe.lowest == 1
     assert Recipe("empty", ()).edits(NORMS) == ()
     assert Recipe("empty", ()).lowest == 0
+
+
+def test_erasures_come_before_doses_and_count_for_everything():
+    given, dose = erasure((2, 3), positions="prompt"), Dose(direction(), 0.3, (1, 1))
+    both = Recipe("both", (dose,), (given,))
+    edits = both.edits(NORMS)
+    assert [type(edit) for edit in edits] == [Erase, Erase, Steer]
+    assert [edit.site for edit in edits] == [Site(2), Site(3), Site(1)]
+    assert np.array_equal(edits[1].right, given.at(3).right)
+    assert edits[0].positions == "prompt"
+    assert both.lowest == 1
+    assert Recipe("erased", erasures=(given,)).lowest == 2
+    assert both and Recipe("erased", erasures=(given,)) and not Recipe("empty")
+    assert both.lines() == (
+        ("erasure 1", "erase e (made), rank 2, layers 2, 3, positions prompt"),
+        ("direction 1", str(dose)),
+    )
 
 
 @pytest.mark.parametrize("stream", ["attention", "mlp"])
@@ -202,6 +226,15 @@ def test_doses_apply_in_their_order(toy):
     assert np.allclose(run(toy, project, add).at(Site(2)) @ d.unit(2), 5, atol=1e-5)
 
 
+def test_what_is_added_where_something_is_erased_stays(toy):
+    given, d = erasure((2,)), direction()
+    removed = given.at(2).right
+    erased = run(toy, erasures=(given,)).at(Site(2))
+    assert np.allclose((erased - given.at(2).mean) @ removed.T, 0, atol=1e-4)
+    pushed = run(toy, Dose(d, 0.5, (2, 2)), erasures=(given,)).at(Site(2))
+    assert np.allclose(pushed - erased, 5 * d.unit(2), atol=1e-4)
+
+
 @pytest.mark.parametrize("factor", [-2.0, 1e-6, 1e6])
 def test_the_length_of_a_direction_does_not_matter(toy, factor):
     d = direction()
@@ -326,6 +359,13 @@ def test_a_direction_of_another_model_is_refused(toy, planted, families):
             recipe.require_fit(toy)
     with pytest.raises(AnalysisError, match="needs 24"):
         own.require_fit(families("gpt2").model)
+
+
+def test_an_erasure_of_another_model_is_refused(toy):
+    Recipe("fits", erasures=(erasure(weights=weights_of(toy)),)).require_fit(toy)
+    for wrong in (erasure(width=23), erasure((3, 4)), erasure(weights="gpt9 (1)")):
+        with pytest.raises(AnalysisError, match="The erasure of 'e' .*Fit it again"):
+            Recipe("mixed", (Dose(direction(), 0.1, (1, 1)),), (erasure(), wrong)).require_fit(toy)
 
 
 def test_measurements_stay_with_their_direction():

@@ -255,7 +255,7 @@ def test_the_edited_text_is_told_once_and_when_it_has_ended(visit):
 
 def test_cards_are_named_regions_and_what_scrolls_can_be_reached(visit):
     page = visit(f"fixed&words={LENGTH}")
-    for name in ("base", "edited", "random pushes"):
+    for name in ("base", "edited", "random controls"):
         assert page.get_by_role("region", name=name, exact=True).count() == 1
     box = page.get_by_role("group", name="text of base")
     page.get_by_role("button", name="again").focus()

@@ -49,14 +49,14 @@ def test_a_card_each_and_one_for_all_random_pushes(sent):
     asked = Column("in words", "asked", " dry")
     cards = sent(BASE, nulls[0], Column("sea → desert", "edited", " dry"), nulls[1], asked)
     assert [card["kind"] for card in cards] == ["base", "null", "edited", "asked"]
-    assert [card["name"] for card in cards] == ["base", "random pushes", "sea → desert", "in words"]
+    assert [card["name"] for card in cards] == ["base", "random controls", "sea → desert", "in words"]
     assert [text["name"] for text in cards[1]["texts"]] == ["push 1", "push 2"]
     assert [len(card["texts"]) for card in cards] == [1, 2, 1, 1]
     assert {card["prompt"] for card in cards} == {"The sea is"}
 
 
 def test_a_single_random_push_is_named_as_one(sent):
-    assert sent(BASE, Column("push 1", "null", " deep"))[1]["name"] == "random push"
+    assert sent(BASE, Column("push 1", "null", " deep"))[1]["name"] == "random control"
 
 
 def test_a_card_says_its_kind_once(sent):

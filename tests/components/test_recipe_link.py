@@ -12,6 +12,8 @@ REFERENCES = (
     "preset.sentiment",
     "kept.0123456789abcdef",
     "kept.0123456789abcdef.2",
+    "erased.0123456789abcdef",
+    "erased.0123456789abcdef.5",
     "random.7",
     "token.504.-.euclidean",
     "token.504.1.causal",
@@ -23,7 +25,7 @@ doses = st.builds(
     operation=st.sampled_from(list(OPERATIONS)),
     strength=st.integers(-1000, 1000).map(lambda hundredths: hundredths / 100),
     layers=st.none() | st.tuples(st.integers(0, 40), st.integers(41, 80)),
-    positions=st.sampled_from(["all", "prompt", "generated"])
+    positions=st.sampled_from(["all", "after_first", "prompt", "generated"])
     | st.lists(st.integers(0, 500), min_size=1, max_size=5, unique=True).map(tuple),
     stream=st.sampled_from(["residual", "attention", "mlp"]),
 )
@@ -55,6 +57,12 @@ def test_any_text_gives_a_recipe_or_none(text):
         "preset.../../etc*add*0.2**all",
         "kept.../../../etc/passwd*add*0.2**all",
         "kept.abc/def0*add*0.2**all",
+        "erased.../../../etc/passwd*add*0.2**all",
+        "erased.abc/def0*add*0.2**all",
+        "erased.0123456789abcdef.10*add*0.2**all",
+        "erased.0123456789abcdef.x*add*0.2**all",
+        "erased.*add*0.2**all",
+        "erased.0123456789abcdef*add*0.2**keys",
         "random.-1*add*0.2**all",
         "preset.sentiment*add*0.2*x-y*all",
         "preset.sentiment*add*0.2**everywhere",
@@ -65,6 +73,12 @@ def test_any_text_gives_a_recipe_or_none(text):
 )
 def test_what_is_forged_is_dropped(forged):
     assert from_text(forged) == ()
+
+
+def test_a_row_knows_whether_it_erases():
+    rows = from_text("~".join(f"{reference}*add*0.2**prompt" for reference in REFERENCES[:MOST_DOSES]))
+    assert [row.erases for row in rows] == [False, False, False, True, True, False]
+    assert {row.positions for row in rows} == {"prompt"}
 
 
 def test_only_so_many_rows_are_read():
