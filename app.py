@@ -9,6 +9,7 @@ PAGES = (
     st.Page("pages/read/lens.py", title="Read", icon=":material/grid_on:", default=True),
     st.Page("pages/concepts/probe.py", title="Probe", icon=":material/troubleshoot:"),
     st.Page("pages/change/steer.py", title="Steer", icon=":material/explore:"),
+    st.Page("pages/change/erase.py", title="Erase", icon=":material/ink_eraser:"),
 )
 
 st.set_page_config(page_title="Bathyscope", page_icon=":material/water:", layout="wide")

@@ -7,7 +7,8 @@ killed run has written is kept, and the next one goes on from there.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,20 +16,32 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from analysis import store
+from analysis.activations import Trace
 from analysis.edits import BASE, Edit, Site, Variant
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Report, silent
-from analysis.labelled import LabelledSet
+from analysis.labelled import MOST, LabelledSet
 from analysis.models.loaded import LoadedModel
 from analysis.tokens import Tokens
 
+EACH = "token"
 SPOTS = {
     "last": "the last token of the text",
     "span": "the last token of the span the label is about",
     "mean": "the mean over all tokens but the first",
+    EACH: "every token but the first, each an example",
 }
-"""Where an example is read, by id."""
+"""Where an example is read, by id. For every token `each_token` first makes examples of them."""
+
+
+def spot_of(given: LabelledSet) -> str:
+    """Where a set is read if nobody says: at the spans its labels are about, or at the texts' ends."""
+    return "span" if any(span is not None for span in given.spans) else "last"
+
+
+MOST_KEPT = 6 * 2**30
+"""Bytes of states that stay on disk; what was used longest ago goes first."""
 BATCH_TOKENS, BATCH_ROWS = 1536, 32
 """Of one forward pass, padding included."""
 
@@ -71,7 +84,7 @@ def capture(
     Args:
         model: the model.
         given: the examples; texts that come again are run once.
-        spot: where an example is read, one of `SPOTS`; `span` reads the whole text where it has no span.
+        spot: where an example is read, one of `SPOTS`; `span` reads the text's last token where it has no span.
         stream: what is read.
         edits: run every text under these.
         report: progress in texts; raises `Cancelled` to stop, and what was done is kept.
@@ -82,14 +95,18 @@ def capture(
     """
     if spot not in SPOTS:
         raise AnalysisError(f"{spot!r} is no place to read at; there are {', '.join(SPOTS)}.")
+    if spot == EACH and None in given.spans:
+        raise AnalysisError(
+            "To read every token, each has to be an example of its own; these are whole texts. Call `each_token` first."
+        )
     report("Splitting texts into tokens")
-    texts = _places(model, given, spot)
+    texts = places(model, given, spot)
     key = fingerprint(
         "states",
         model.fingerprint,
         spot,
         stream,
-        [(tokens.ids, places) for tokens, places in texts],
+        [(tokens.ids, where) for tokens, where in texts],
         tuple(edits),
     )
     place = store.folder("states", key)
@@ -97,38 +114,109 @@ def capture(
         sites = model.residual_sites() if stream == "residual" else model.neuron_sites() or (Site(1, stream),)
         _Reading(model, sites, tuple(edits), place, len(given)).finish(texts, report)
     values = np.load(place / VALUES, mmap_mode="r")
+    with suppress(OSError):  # another process may be deleting as well
+        store.prune("states", MOST_KEPT, place)
     return States(tuple(site.layer for site in sites), values, key)
 
 
-def each_token(model: LoadedModel, given: LabelledSet) -> LabelledSet:
-    """The same set with every token of every text as an example of its own, to be read with `span`.
+@dataclass(frozen=True)
+class Usable:
+    """The examples of a set that erasers and their judges can use."""
 
-    A token keeps its text's label and group. Misleads when: the label is about the text and most of its tokens
-    cannot know it yet.
+    given: LabelledSet
+    left_out: int
+    """Examples that are read at a text's first token."""
+    at_first: bool
+    """True if there are such examples and they had to be kept, as classes would be missing without them."""
+
+
+def usable(model: LoadedModel, given: LabelledSet, spot: str) -> Usable:
+    """The set without the examples that are read at a text's first token.
+
+    That token is an attention sink: its state is a hundred times as long as others and decides any mean.
     """
-    texts, rows, spans = [], [], []
+    first = {
+        example
+        for _, where in places(model, given, spot)
+        for example, positions in where
+        if positions == (0,)
+    }
+    if not first:
+        return Usable(given, 0, False)
+    try:
+        return Usable(given.taking([i for i in range(len(given)) if i not in first]), len(first), False)
+    except AnalysisError:
+        return Usable(given, 0, True)
+
+
+def each_token(
+    model: LoadedModel, given: LabelledSet, *, most: int = MOST, seed: int = 0, report: Report = silent
+) -> LabelledSet:
+    """The same set with every token of every text, or of its span, as an example of its own.
+
+    A token keeps its example's label and group. The first token of a text, an attention sink, is left out where
+    there are others; tokens that share a character are one. Of more than `most` tokens some are drawn at random, at
+    least one of every example, and the set's source says so.
+
+    Args:
+        model: whose tokens.
+        given: the examples.
+        most: tokens at most; not fewer than there are examples.
+        seed: of the draw.
+        report: progress in examples; raises `Cancelled` to stop.
+
+    Raises:
+        AnalysisError: a text is too long for the model or for memory; its example is named.
+    Misleads when: the label is about the text and most of its tokens cannot know it yet.
+    """
+    found: list[tuple[int, tuple[int, int]]] = []
     for row, text in enumerate(given.texts):
-        for span in filter(_holds_text, _token_spans(model.tokenize(text), text)):
-            texts.append(text)
-            rows.append(row)
-            spans.append(span)
-    return LabelledSet(
-        given.id,
-        given.name,
-        given.question,
-        tuple(texts),
-        given.targets[rows],
-        given.classes,
-        given.numbers,
-        tuple(given.groups[row] for row in rows),
-        tuple(spans),
-        given.license,
-        given.source,
+        if row % 100 == 0:
+            report("Splitting texts into tokens", row, len(given))
+        about = given.spans[row] or (0, len(text))
+        spans = _token_spans(_tokens_of(model, text, row), text)
+        found += [(row, span) for span in _inside(spans, about)]
+    kept = _drawn(found, max(most, len(given)), seed)
+    rows = [row for row, _ in kept]
+    drawn = (
+        f" {len(kept):,} of its {len(found):,} tokens, drawn with seed {seed}."
+        if len(kept) < len(found)
+        else ""
+    )
+    return replace(
+        given.taking(rows),
+        name=f"{given.name}, every token",
+        spans=tuple(span for _, span in kept),
+        source=f"{given.source}{drawn}",
     )
 
 
+def _inside(tokens: list[tuple[int, int]], about: tuple[int, int]) -> list[tuple[int, int]]:
+    """The tokens that share a character with a span, but for the first of the text where there are others."""
+    places = {
+        span: number
+        for number, span in enumerate(tokens)
+        if span[0] < span[1] and span[0] < about[1] and span[1] > about[0]
+    }
+    return [span for span, number in places.items() if number > 0] or list(places) or [about]
+
+
+def _drawn(
+    found: list[tuple[int, tuple[int, int]]], most: int, seed: int
+) -> list[tuple[int, tuple[int, int]]]:
+    """At most so many of the tokens, in their order: one of every example, the others at random."""
+    if len(found) <= most:
+        return found
+    order = np.random.default_rng(seed).permutation(len(found))
+    rows = np.array([row for row, _ in found])[order]
+    one_each = order[np.unique(rows, return_index=True)[1]]
+    others = order[~np.isin(order, one_each)]
+    kept = np.sort(np.concatenate([one_each, others[: most - len(one_each)]]))
+    return [found[number] for number in kept]
+
+
 VALUES, DONE = "values.npy", "done.json"
-_Places = list[tuple[int, tuple[int, ...]]]
+Places = list[tuple[int, tuple[int, ...]]]
 """Examples of one text, each with the positions it is the mean of."""
 
 
@@ -142,7 +230,7 @@ class _Reading:
     place: Path
     examples: int
 
-    def finish(self, texts: list[tuple[Tokens, _Places]], report: Report) -> None:
+    def finish(self, texts: list[tuple[Tokens, Places]], report: Report) -> None:
         """Run the texts that are not on disk yet."""
         if (self.place / DONE).exists() and (self.place / VALUES).exists():
             done = set(store.read_json(self.place / DONE))
@@ -151,7 +239,7 @@ class _Reading:
             done = set()
         values = np.load(self.place / VALUES, mmap_mode="r+")
         left = [number for number in range(len(texts)) if number not in done]
-        for batch in _batches(left, texts):
+        for batch in batches(left, texts):
             report("Reading texts", len(done), len(texts))
             self._read([texts[number] for number in batch], values)
             values.flush()  # before it is called done: a killed process must not leave zeros behind
@@ -164,31 +252,38 @@ class _Reading:
         store.require_space(self.place, int(np.prod(shape)) * 4, "the states of these texts")
         np.lib.format.open_memmap(self.place / VALUES, mode="w+", dtype=np.float32, shape=shape).flush()
 
-    def _read(self, texts: list[tuple[Tokens, _Places]], values: np.ndarray) -> None:
+    def _read(self, texts: list[tuple[Tokens, Places]], values: np.ndarray) -> None:
         variant = Variant("edited", self.edits) if self.edits else BASE
         trace = self.model.run([tokens for tokens, _ in texts], read=self.sites, variants=(variant,))
-        for row, (_, places) in enumerate(texts):
-            for layer, site in enumerate(self.sites):
-                states = trace.at(site, row)
-                for example, positions in places:
-                    values[layer, example] = states[list(positions)].mean(0)
+        for layer, site in enumerate(self.sites):
+            pick(trace, site, texts, values[layer])
 
 
-def _batches(numbers: list[int], texts: list[tuple[Tokens, _Places]]) -> list[list[int]]:
+def pick(
+    trace: Trace,
+    site: Site,
+    texts: list[tuple[Tokens, Places]],
+    into: Float32[np.ndarray, "example width"],
+) -> None:
+    """Write the states of a batch's examples at one site to their rows."""
+    for row, (_, where) in enumerate(texts):
+        states = trace.at(site, row)
+        for example, positions in where:
+            into[example] = states[list(positions)].mean(0)
+
+
+def batches(numbers: list[int], texts: list[tuple[Tokens, Places]]) -> list[list[int]]:
     """Texts of similar length together, the longest first: what does not fit into memory is found at once."""
-    batches: list[list[int]] = []
+    found: list[list[int]] = []
     for number in sorted(numbers, key=lambda n: -len(texts[n][0])):
-        longest = len(texts[batches[-1][0]][0]) if batches else 0
-        full = (
-            not batches or len(batches[-1]) >= BATCH_ROWS or (len(batches[-1]) + 1) * longest > BATCH_TOKENS
-        )
-        if full:
-            batches.append([])
-        batches[-1].append(number)
-    return batches
+        longest = len(texts[found[-1][0]][0]) if found else 0
+        if not found or len(found[-1]) >= BATCH_ROWS or (len(found[-1]) + 1) * longest > BATCH_TOKENS:
+            found.append([])
+        found[-1].append(number)
+    return found
 
 
-def _places(model: LoadedModel, given: LabelledSet, spot: str) -> list[tuple[Tokens, _Places]]:
+def places(model: LoadedModel, given: LabelledSet, spot: str) -> list[tuple[Tokens, Places]]:
     """Every distinct text with the examples read from it, and where."""
     by_text: dict[str, list[int]] = defaultdict(list)
     for example, text in enumerate(given.texts):
@@ -198,16 +293,21 @@ def _places(model: LoadedModel, given: LabelledSet, spot: str) -> list[tuple[Tok
 
 def _places_of(
     model: LoadedModel, given: LabelledSet, spot: str, text: str, examples: list[int]
-) -> tuple[Tokens, _Places]:
+) -> tuple[Tokens, Places]:
+    tokens = _tokens_of(model, text, examples[0])
+    spans = _token_spans(tokens, text) if spot in ("span", EACH) else []
+    return tokens, [
+        (example, _positions(len(tokens), spot, given.spans[example], spans)) for example in examples
+    ]
+
+
+def _tokens_of(model: LoadedModel, text: str, example: int) -> Tokens:
     try:
         tokens = model.tokenize(text)
         model.check_length(tokens)
     except AnalysisError as error:
-        raise AnalysisError(f"Example {examples[0] + 1} cannot be read: {error}") from error
-    spans = _token_spans(tokens, text) if spot == "span" else []
-    return tokens, [
-        (example, _positions(len(tokens), spot, given.spans[example], spans)) for example in examples
-    ]
+        raise AnalysisError(f"Example {example + 1} cannot be read: {error}") from error
+    return tokens
 
 
 def _positions(
@@ -215,9 +315,9 @@ def _positions(
 ) -> tuple[int, ...]:
     if spot == "mean" and count > 1:
         return tuple(range(1, count))  # the first token is an attention sink
-    if spot == "span" and span is not None:
-        inside = [i for i, (start, end) in enumerate(spans) if start < span[1] and end > span[0]]
-        return (inside[-1],) if inside else (count - 1,)
+    if span is not None and spans:
+        backwards = range(count - 1, -1, -1)
+        return (next((i for i in backwards if spans[i][0] < span[1] and spans[i][1] > span[0]), count - 1),)
     return (count - 1,)
 
 
@@ -231,10 +331,6 @@ def _token_spans(tokens: Tokens, text: str) -> list[tuple[int, int]]:
         (int(characters[a]), int(characters[b - 1]) + 1) if a < b else (0, 0)
         for a, b in zip(bounds[:-1], bounds[1:], strict=True)
     ]
-
-
-def _holds_text(span: tuple[int, int]) -> bool:
-    return span[0] < span[1]
 
 
 def _characters(text: str) -> Int64[np.ndarray, " byte"]:

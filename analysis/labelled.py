@@ -4,7 +4,8 @@ An example is a text, what it is labelled with, the characters the label is abou
 Examples of one group were made from one template or are about one thing: a split that parts them tests memory.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -64,6 +65,20 @@ class LabelledSet:
     def __len__(self) -> int:
         """Examples."""
         return len(self.texts)
+
+    def taking(self, rows: Sequence[int]) -> "LabelledSet":
+        """The same set with these examples only, in this order; one may be taken several times.
+
+        Raises:
+            AnalysisError: a class is left with too few.
+        """
+        return replace(
+            self,
+            texts=tuple(self.texts[row] for row in rows),
+            targets=self.targets[list(rows)],
+            groups=tuple(self.groups[row] for row in rows),
+            spans=tuple(self.spans[row] for row in rows),
+        )
 
     def counts(self) -> dict[str, int]:
         """Examples of every class, in their order; for sets of classes."""

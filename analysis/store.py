@@ -139,6 +139,29 @@ def held(name: str, report: Report, message: str) -> Iterator[None]:
         lock.release()
 
 
+def prune(kind: str, most: int, keep: Path) -> None:
+    """Delete the folders of one kind that were used longest ago, until the rest takes no more than `most` bytes.
+
+    Files that a process has mapped stay readable to it until it lets go of them.
+
+    Args:
+        kind: as for `folder`.
+        most: bytes.
+        keep: a folder that is in use now: it counts as used, and stays whatever its size.
+    """
+    os.utime(keep)
+    folders = sorted(
+        (place for place in (home() / _checked(kind)).iterdir() if place.is_dir()),
+        key=lambda place: place.stat().st_mtime,
+        reverse=True,
+    )
+    total = 0
+    for place in folders:
+        total += sum(file.stat().st_size for file in place.iterdir())
+        if total > most and place != keep:
+            shutil.rmtree(place, ignore_errors=True)
+
+
 def require_space(place: Path, needed: int, what: str) -> None:
     """Refuse work that would fill the disk.
 

@@ -17,6 +17,11 @@ from components.token_strip import token_strip
 
 BESIDE = (2.55, 1)
 """Widths of the picture and of the panel beside it."""
+READABLE = """<style>
+button[data-variant="segmented_control"][data-selected="true"],
+button[data-variant="pills"][data-selected="true"] { color: inherit !important; }
+</style>"""
+"""What is chosen is told by its ground and border: in the accent colour its text has a contrast of 3.5 in dark."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ def draw_frame() -> Frame | None:
 
 
 def _draw_rows() -> Frame | None:
+    st.html(READABLE)
     head = st.container(horizontal=True, vertical_alignment="center", key="head")
     session.view()
     model = model_picker.current_model()

@@ -15,7 +15,8 @@ import streamlit as st
 from analysis import LoadedModel, ModelSpec
 from analysis.data.examples import EXAMPLES
 from analysis.methods.lens import QUANTITIES
-from components import probe_link, recipe_link
+from components import erase_link, probe_link, recipe_link
+from components.erase_link import EraseView
 from components.probe_link import ProbeView
 from components.recipe_link import DoseView
 
@@ -56,7 +57,9 @@ class View:
     recipe: tuple[DoseView, ...] = ()
     """What steers the model on the pages that change it."""
     probe: ProbeView = ProbeView()
-    """What is probed."""
+    """What is probed, and which concept is erased."""
+    erase: EraseView = EraseView()
+    """How it is erased."""
 
 
 def view() -> View:
@@ -124,12 +127,13 @@ def to_address(view: View) -> dict[str, str]:
         "pinned": ".".join(map(str, view.pinned)) or None,
         "recipe": recipe_link.to_text(view.recipe) or None,
         "probe": probe_link.to_text(view.probe) or None,
+        "erase": erase_link.to_text(view.erase) or None,
     }
     if fits_link(view.prompt):
         fixed = {"model": view.spec.source, "prompt": view.prompt, "lens": view.lens, "color": view.color}
     else:
         fixed = {"model": view.spec.source, "lens": view.lens, "color": view.color}
-        optional = {name: optional[name] for name in ("revision", "dtype", "recipe", "probe")}
+        optional = {name: optional[name] for name in ("revision", "dtype", "recipe", "probe", "erase")}
     return fixed | {name: text for name, text in optional.items() if text is not None}
 
 
@@ -154,6 +158,7 @@ def from_address(address: Mapping[str, str], otherwise: View) -> View:
         pinned=_ids(address.get("pinned", ""))[:MOST_PINNED],
         recipe=recipe_link.from_text(address.get("recipe", "")[:LONGEST_RECIPE]),
         probe=probe_link.from_text(address.get("probe", "")),
+        erase=erase_link.from_text(address.get("erase", "")),
     )
 
 

@@ -98,7 +98,7 @@ class Probed:
         )
         name = "always naming the most frequent class" if self.given.classes else "always naming the mean"
         verdict = (
-            f"At layer {layer} {share(found.score)} {what} ({share(found.low)} to {share(found.high)}), against "
+            f"At layer {layer}, {share(found.score)} {what} ({share(found.low)} to {share(found.high)}), against "
             f"{share(self.curve.baseline)} for {name} and {share(found.shuffled_mean)} with shuffled labels."
         )
         if found.low <= max(self.curve.baseline, found.shuffled_mean):

@@ -28,10 +28,9 @@ from analysis.probing.measures import (
 )
 from analysis.probing.nonlinear import SmallNetwork
 from analysis.probing.numbers import NumberProbe
-from analysis.probing.splits import merged, split
+from analysis.probing.splits import HELD_OUT, parts
 
 SHUFFLES = 3
-HELD_OUT = 0.3
 Reader = LinearProbe | SmallNetwork | NumberProbe
 
 
@@ -298,14 +297,14 @@ class _Trial:
 
 
 def _trial(given: LabelledSet, probe: str, seed: int, shuffles: int, share: float, refit: bool) -> _Trial:
-    groups, joined = merged(given.texts, given.groups)
-    held = split(groups, given.targets, share, seed)
-    learned = [group for group, out in zip(groups, held, strict=True) if not out]
+    divided = parts(given, share, seed)
+    held = divided.held_out
+    learned = [group for group, out in zip(divided.groups, held, strict=True) if not out]
     kinds = types(given)
     copies = [shuffled(given.targets[~held], learned, seed + 1 + i) for i in range(shuffles)]
     control = control_task(given.targets, kinds, seed)
     ceiling = seen_before(kinds, held)
-    return _Trial(given, probe, seed, refit, groups, joined, held, copies, control, ceiling)
+    return _Trial(given, probe, seed, refit, divided.groups, divided.merged, held, copies, control, ceiling)
 
 
 def _require(states: Float[np.ndarray, "layer state d"], given: LabelledSet, probe: str) -> None:

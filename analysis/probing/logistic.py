@@ -16,6 +16,8 @@ from analysis.probing.scaling import in_span, scale_of
 STEPS = 1000
 FLAT = 1e-4
 """Largest slope at which the descent ends, in stretched coordinates; weights are then right to about 1e-5."""
+NOTHING = 1e-7
+"""Nats an example: a probe that gains less over a constant has found rounding, and the constant is taken."""
 ABSENT = -1e4
 """Score of a class that no example has: its bias would otherwise fall for ever."""
 
@@ -60,8 +62,10 @@ def logistic(
             f"The logistic probe did not settle within {STEPS:,} steps. Choose a stronger penalty than {penalty:g}."
         )
     weights, bias = loss.taken_apart(found.x)
+    idle = loss.gains(found.x) < NOTHING * len(states)
     weights = (frame.back @ weights).reshape(-1, len(labellings), columns).transpose(1, 2, 0)
     bias = (bias + loss.offset).reshape(len(labellings), columns)
+    weights[idle], bias[idle] = 0.0, loss.constants()[idle]
     return tuple(LinearProbe(*_each_class(*scale.back(w, b))) for w, b in zip(weights, bias, strict=True))
 
 
@@ -107,6 +111,7 @@ class _Loss:
         sizes = own.sum(0)
         weight = len(own) / (count * np.maximum(sizes, 1)) if balanced else np.ones_like(sizes)
         self._weight = (own * weight).sum(2)
+        self._shares = sizes * weight / (sizes * weight).sum(1, keepdims=True)
         absent = np.where(sizes > 0, 0.0, ABSENT)
         # of two classes only the second has a column
         self._own = own[:, :, 1:] if count == 2 else own
@@ -118,10 +123,27 @@ class _Loss:
         parts = point.reshape(-1, self._own.shape[1] * self._own.shape[2])
         return parts[:-1], parts[-1] * self._stretch
 
+    def constants(self) -> Float64[np.ndarray, "task column"]:
+        """The bias of each task's best constant."""
+        logs = np.log(np.maximum(self._shares, np.exp(-700.0)))
+        return logs[:, 1:] - logs[:, :1] if self._count == 2 else logs
+
+    def gains(self, point: np.ndarray) -> Float64[np.ndarray, " task"]:
+        """How much less each task's loss is than that of its best constant, in nats over all examples."""
+        weights, bias = self.taken_apart(point)
+        loss, _ = self._losses(weights, bias)
+        sums = self._shares * self._weight.sum(0)[:, None]
+        constant = -(sums * np.log(np.maximum(self._shares, np.exp(-700.0)))).sum(1)
+        return constant - (loss * self._weight).sum(0)
+
+    def _losses(self, weights: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(example, task) losses, and their slopes in the logits."""
+        logits = (self._frame.states @ weights + bias + self.offset).reshape(self._own.shape)
+        return self._binary(logits) if self._count == 2 else self._softmax(logits)
+
     def __call__(self, point: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = self.taken_apart(point)
-        logits = (self._frame.states @ weights + bias + self.offset).reshape(self._own.shape)
-        loss, slope = self._binary(logits) if self._count == 2 else self._softmax(logits)
+        loss, slope = self._losses(weights, bias)
         slope = (slope * self._weight[..., None]).reshape(len(slope), -1)
         shrunk = self._frame.shrinking @ weights
         value = float((loss * self._weight).sum() + (weights * shrunk).sum() / 2)

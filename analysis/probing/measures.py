@@ -1,6 +1,7 @@
 """How good predictions are: shares, coefficients of determination and distances, each with what chance does to it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64, Int, Int64
@@ -110,3 +111,15 @@ def coordinates(numbers: Sequence[str]) -> tuple[int, int] | None:
     for wanted in ("latitude", "longitude"):
         found += [i for i, name in enumerate(numbers) if name.casefold().startswith(wanted)][:1]
     return (found[0], found[1]) if len(found) == 2 else None
+
+
+@dataclass(frozen=True)
+class Score:
+    """An accuracy or an R2, and the 95% interval it is compatible with."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"

@@ -4,12 +4,16 @@ A probe that is tested on the sentences, templates or things it has learned from
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int64
 
 from analysis.errors import AnalysisError
+from analysis.labelled import LabelledSet
 
+HELD_OUT = 0.3
+"""Share of the examples that are tested on."""
 TRIES = 30
 """Orders in which groups are dealt out before a split is given up."""
 BINS = 5
@@ -19,7 +23,7 @@ BINS = 5
 def split(
     groups: Sequence[str],
     targets: Int[np.ndarray, " example"] | Float[np.ndarray, "example number"],
-    held_out: float = 0.3,
+    held_out: float = HELD_OUT,
     seed: int = 0,
 ) -> Bool[np.ndarray, " example"]:
     """Examples to be tested on: whole groups, about `held_out` of every class, at least one example of each.
@@ -59,6 +63,27 @@ def split(
     if by_class:
         _require_two_groups(counts, np.unique(classes))
     return _dealt(counts, held_out, np.random.default_rng(seed), by_class)[group]
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """A labelled set, divided."""
+
+    groups: tuple[str, ...]
+    """Of every example; those that share a text are one."""
+    merged: int
+    """Groups that were joined to others because they share a text."""
+    held_out: Bool[np.ndarray, " example"]
+
+
+def parts(given: LabelledSet, held_out: float = HELD_OUT, seed: int = 0) -> Parts:
+    """What of a set is learned from and what is tested on: the same for everything that is fitted to it.
+
+    Raises:
+        AnalysisError: as `split` does.
+    """
+    groups, joined = merged(given.texts, given.groups)
+    return Parts(groups, joined, split(groups, given.targets, held_out, seed))
 
 
 def duplicates(texts: Sequence[str], held_out: Bool[np.ndarray, " example"]) -> tuple[str, ...]:

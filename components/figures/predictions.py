@@ -10,31 +10,58 @@ from analysis.probing.measures import coordinates
 from components.figures.against_null import mode
 from components.kinds import BASE, EDITED
 from components.literal import for_plotly
+from components.ramps import ramp
 
 MOST_LINES = 400
+MOST_COUNTED = 16
+"""Classes up to which every cell of a table holds its number."""
 
 
 def draw_confusion(probed: Probed, found: LayerScore, key: str) -> None:
     """Held-out examples by class (down) and by what they were taken for (across)."""
     table, names = found.confusion, [for_plotly(name) for name in probed.given.classes]
+    shares = table / np.maximum(table.sum(1, keepdims=True), 1)
+    stops = ramp("sequential", mode())
     figure = go.Figure(
         go.Heatmap(
-            z=table / np.maximum(table.sum(1, keepdims=True), 1),
+            z=shares,
             x=names,
             y=names,
             text=table,
-            texttemplate="%{text}" if len(names) <= 16 else None,
-            colorscale=st.get_option(f"theme.{mode()}.chartSequentialColors"),
+            colorscale=[fill for fill, _ in stops],
             zmin=0,
             zmax=1,
             showscale=False,
             hovertemplate="%{y} taken for %{x}: %{text}<extra></extra>",
         )
     )
+    if len(names) <= MOST_COUNTED:
+        _add_counts(figure, table, shares, names, [ink for _, ink in stops])
     figure.update_yaxes(autorange="reversed", title_text="is", type="category")
     figure.update_xaxes(title_text="taken for", type="category")
     figure.update_layout(height=max(220, 26 * len(names) + 110), margin={"l": 8, "r": 8, "t": 8, "b": 8})
-    st.plotly_chart(figure, key=key, config={"displayModeBar": False})
+    right = float(np.trace(table) / table.sum())
+    st.plotly_chart(
+        figure,
+        key=key,
+        config={"displayModeBar": False},
+        alt=f"{int(table.sum()):,} held-out examples by class and by what they were taken for; {right:.0%} are right.",
+    )
+
+
+def _add_counts(
+    figure: go.Figure, table: np.ndarray, shares: np.ndarray, names: list[str], inks: list[str]
+) -> None:
+    """The numbers, each in the ink that can be read on its cell: plotly's own is grey on grey in the middle."""
+    figure.add_scatter(
+        x=names * len(names),
+        y=np.repeat(names, len(names)).tolist(),
+        mode="text",
+        text=table.ravel().tolist(),
+        textfont={"color": [inks[round(share * (len(inks) - 1))] for share in shares.flat]},
+        hoverinfo="skip",
+        showlegend=False,
+    )
 
 
 def draw_numbers(probed: Probed, found: LayerScore, key: str) -> None:

@@ -1,5 +1,7 @@
 """What a probe scores, layer by layer, beside everything that scores without reading the concept."""
 
+from collections.abc import Callable
+
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -8,8 +10,15 @@ from components.figures.against_null import mode
 from components.kinds import ASKED, BASE, EDITED, NULL
 
 
-def draw_probe_curve(probed: Probed, layer: int, key: str) -> int | None:
-    """Score with its interval, shuffled labels, control task and baseline; answers a layer that was clicked."""
+def draw_probe_curve(probed: Probed, layer: int, key: str, on_choose: Callable[[int], None]) -> None:
+    """Score with its interval, shuffled labels, control task and baseline; a layer that is clicked is handed on.
+
+    Args:
+        probed: what is drawn.
+        layer: the one to mark: the cursor.
+        key: names the chart.
+        on_choose: receives the layer before the script runs again.
+    """
     accuracy = bool(probed.given.classes)
     layers = [at for at, _ in probed.scores]
     scores = [each for _, each in probed.scores]
@@ -30,6 +39,7 @@ def draw_probe_curve(probed: Probed, layer: int, key: str) -> int | None:
             mode="lines+markers" if kind is EDITED else "lines",
             line={"color": kind.color(mode()), "dash": kind.dash, "width": kind.width},
             marker={"symbol": kind.symbol, "size": 7},
+            unselected={"marker": {"opacity": 1}},  # a click chooses a layer, it does not single out a point
             hovertemplate=f"layer %{{x}}: %{{y:{'.1%' if accuracy else '.2f'}}}<extra>{name}</extra>",
         )
     figure.add_vline(x=layer, line_width=1, line_dash="dot", line_color="gray")
@@ -38,7 +48,10 @@ def draw_probe_curve(probed: Probed, layer: int, key: str) -> int | None:
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"},
     )
-    figure.update_xaxes(title_text="layer (0 = embedding)")
+    first, last = probed.layers[0], probed.layers[-1]  # all of them, where a stopped probe has a few
+    figure.update_xaxes(
+        title_text="layer (0 = embedding)", range=[first - 0.5, last + 0.5], dtick=1 if last < 13 else 5
+    )
     low = (
         min([0.0, *(each.low for each in scores)])
         if accuracy
@@ -50,16 +63,19 @@ def draw_probe_curve(probed: Probed, layer: int, key: str) -> int | None:
         range=[min(low, -0.1 if not accuracy else 0), 1.03],
     )
     best = probed.at(probed.best)
-    chosen = st.plotly_chart(
+
+    def choose() -> None:
+        if points := st.session_state[key].selection.points:
+            on_choose(int(points[0]["x"]))
+
+    st.plotly_chart(
         figure,
         key=key,
-        on_select="rerun",
+        on_select=choose,
         selection_mode="points",
         config={"displayModeBar": False},
         alt=f"Held-out score by layer; the best is {best.score:.2f} at layer {probed.best}.",
     )
-    points = chosen.selection.points if chosen else []
-    return int(points[0]["x"]) if points else None
 
 
 def _add_range(figure: go.Figure, layers: list[int], scores: list) -> None:

@@ -1,19 +1,23 @@
 """One layer of a probe: what it mistakes, what its direction says, and how it reads the prompt."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from analysis import AnalysisError, library
 from analysis.labelled import LabelledSet
-from analysis.methods.probe import Probed, direction, names_of, token_scores, unit_direction
+from analysis.methods.probe import ON_NEURONS, Probed, direction, names_of, token_scores, unit_direction
 from analysis.next_token import promoted
 from analysis.probing.curves import LayerScore
 from analysis.probing.nonlinear import SmallNetwork
+from components import session
 from components.figures.predictions import draw_confusion, draw_numbers
 from components.frame import Frame
 from components.literal import literal, plain
 from components.probing.choices import labels_of
+from components.probing.neurons import draw_neurons
 from components.reading_grid import grid_tokens
 from components.requests import trace_of
 from components.steering.recipe_editor import add
@@ -23,15 +27,22 @@ AROUND = 24
 """Characters shown before a marked word."""
 
 
-def draw_layer(frame: Frame, probed: Probed, layer: int) -> None:
-    """What there is to see at one layer."""
+def draw_layer(frame: Frame, probed: Probed, key: str, layer: int) -> None:
+    """What there is to see at one layer.
+
+    Args:
+        frame: model, text and cursor.
+        probed: the probe.
+        key: of the request that made it.
+        layer: one that is finished.
+    """
     found = probed.at(layer)
     left, right = st.columns(2, gap="medium")
     with left:
         _draw_predictions(probed, found, layer)
     with right:
-        if probed.curve.probe == "sparse":
-            _draw_neurons(found)
+        if probed.curve.probe in ON_NEURONS:
+            draw_neurons(frame, probed, key, layer)
         elif isinstance(found.probe, SmallNetwork):
             st.caption("A network has no direction: it is here to show what linear probes leave unread.")
         else:
@@ -52,9 +63,9 @@ def _draw_predictions(probed: Probed, found: LayerScore, layer: int) -> None:
     labels = labels_of(probed.given)
     table = pd.DataFrame(
         {
-            "text": [marked(probed.given, i) for i in rows],
             "is": [labels[i] for i in rows],
             "taken for": [_told(probed, found, int(held[i])) for i in rows],
+            "text": [marked(probed.given, i) for i in rows],
         }
     )
     st.dataframe(
@@ -104,6 +115,7 @@ def _draw_direction(frame: Frame, probed: Probed, found: LayerScore, layer: int)
         cursor_position=frame.position,
         key="probe_strip",
         values=[float(np.clip((score + 2) / 4, 0, 1)) for score in scores],
+        on_choose=lambda chosen: session.change(position=chosen),
     )
     st.caption(
         "Tinted by how far a token lies along the direction: two deviations below the text's mean to two above."
@@ -113,13 +125,22 @@ def _draw_direction(frame: Frame, probed: Probed, found: LayerScore, layer: int)
         st.markdown(f"Through the unembedding it raises {_tokens(up)} and lowers {_tokens(down)}")
     except AnalysisError as error:
         st.caption(plain(str(error)))
-    st.button(
-        "Steer with it",
-        icon=":material/explore:",
-        on_click=_steer,
-        args=(frame, probed, which),
-        help="Keeps the direction in the library and adds it to the recipe on the page Steer.",
-    )
+    with st.container(horizontal=True):  # what else can be done with what the probe reads stands beside it
+        st.button(
+            "Steer with it",
+            icon=":material/explore:",
+            on_click=_steer,
+            args=(frame, probed, which),
+            help="Keeps the direction in the library and adds it to the recipe on the page Steer.",
+        )
+        erased = st.button(
+            "Erase it",
+            icon=":material/ink_eraser:",
+            help=f"Takes the concept out at layer {layer}, on the page Erase.",
+        )
+    if erased:
+        session.change(erase=replace(session.view().erase, layers=(layer, layer), asked=True))
+        st.switch_page("pages/change/erase.py")
     if sentence := st.session_state.pop("probe_problem", None):
         st.warning(plain(sentence), icon=":material/warning:")
     elif kept := st.session_state.pop("probe_kept", None):
@@ -137,11 +158,3 @@ def _steer(frame: Frame, probed: Probed, which: int) -> None:
         st.session_state.probe_kept = made.name
     except AnalysisError as error:
         st.session_state.probe_problem = str(error)
-
-
-def _draw_neurons(found: LayerScore) -> None:
-    weights = np.abs(found.probe.directions).max(0)
-    chosen = np.argsort(-weights, kind="stable")[: int((weights > 0).sum())]
-    st.markdown("The neurons it reads, by the weight it gives them")
-    table = pd.DataFrame({"neuron": chosen, "weight": weights[chosen]})
-    st.dataframe(table, hide_index=True, height="content")

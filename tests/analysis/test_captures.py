@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis import captures, store
-from analysis.captures import SPOTS, capture, each_token
+from analysis.captures import EACH, SPOTS, capture, each_token, usable
 from analysis.edits import Ablate, Site, Variant
 from analysis.errors import AnalysisError, Cancelled
 from analysis.labelled import LabelledSet
@@ -68,14 +68,55 @@ def test_spans_count_characters_and_tokens_bytes(toy):
     assert near(states.values[:, 0], alone(toy, text)[:, len("été".encode()) - 1])
 
 
-def test_each_token_becomes_an_example(toy):
-    tokens = each_token(toy, given(["ab c", "dé"] * 2))
-    assert [tokens.texts[i][slice(*tokens.spans[i])] for i in range(4)] == list("ab c")
-    assert tokens.spans[4:7] == ((0, 1), (1, 2), (1, 2))  # both bytes of one letter
-    assert tokens.targets[:7].tolist() == [0] * 4 + [1] * 3
-    assert tokens.groups[:5] == ("ab c",) * 4 + ("dé",)
-    states = capture(toy, tokens, "span")
-    assert near(states.values[:, 1], alone(toy, "ab c")[:, 1])
+def words_of(tokens: LabelledSet) -> list[str]:
+    return [text[slice(*span)] for text, span in zip(tokens.texts, tokens.spans, strict=True)]
+
+
+def test_each_token_but_the_first_becomes_an_example(toy):
+    tokens = each_token(toy, given(["ab c", "dé", "a"] * 2))
+    # both bytes of the accented letter are one, and a text's only token is not left out
+    assert words_of(tokens) == [*"b c", "é", "a"] * 2
+    assert tokens.targets.tolist() == [0, 0, 0, 1, 0, 1, 1, 1, 0, 1]
+    assert tokens.groups[:5] == ("ab c",) * 3 + ("dé", "a")
+    assert (tokens.name, tokens.question) == ("T, every token", "?")
+    states = capture(toy, tokens, EACH)
+    assert near(states.values[:, 0], alone(toy, "ab c")[:, 1])
+    assert near(states.values[:, 3], alone(toy, "dé")[:, 2])
+
+
+def test_each_token_of_a_span_keeps_the_label_of_the_span(toy):
+    marked = given(["abcd e"] * 4, spans=((0, 3), (3, 6), (0, 1), (2, 4)))
+    tokens = each_token(toy, marked)
+    assert words_of(tokens) == ["b", "c", "d", " ", "e", "a", "c", "d"]
+    assert tokens.targets.tolist() == [0, 0, 1, 1, 1, 0, 1, 1]
+
+
+def test_of_too_many_tokens_some_are_drawn_by_a_seed_and_it_is_said(toy):
+    texts = ["abcdefghijk", "ab", "ac", "lmnopqrstuv"]
+    whole, some = each_token(toy, given(texts)), each_token(toy, given(texts), most=9)
+    assert (len(whole), len(some)) == (22, 9)
+    assert "drawn" not in whole.source
+    assert some.source.endswith("9 of its 22 tokens, drawn with seed 0.")
+    assert set(some.texts) == set(texts)  # no text is lost
+    places = list(zip(whole.texts, whole.spans, strict=True))
+    drawn = [places.index(place) for place in zip(some.texts, some.spans, strict=True)]
+    assert drawn == sorted(drawn)
+    assert each_token(toy, given(texts), most=9).spans == some.spans
+    assert any(each_token(toy, given(texts), most=9, seed=s).spans != some.spans for s in (1, 2))
+    assert len(each_token(toy, given(texts), most=1)) == 4
+
+
+def test_whole_texts_are_not_read_as_tokens(toy):
+    with pytest.raises(AnalysisError, match="Call `each_token` first"):
+        capture(toy, given(), EACH)
+
+
+def test_splitting_into_tokens_can_be_stopped(toy):
+    def stop(message, done=0, total=None):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        each_token(toy, given(), report=stop)
 
 
 def test_neurons_are_read_at_layers_from_one_on(toy):
@@ -152,17 +193,42 @@ def test_a_text_that_is_too_long_is_named(family):
     if model.context is None:
         pytest.skip("it has no longest text")
     texts = ["a b", "c d", "a b c " * model.context, "e f"]
-    with pytest.raises(AnalysisError, match="Example 3 cannot be read: The text has"):
-        capture(model, given(texts))
+    for read in (capture, each_token):
+        with pytest.raises(AnalysisError, match="Example 3 cannot be read: The text has"):
+            read(model, given(texts))
+
+
+def test_one_long_row_of_many_is_named_before_anything_runs(toy, monkeypatch):
+    monkeypatch.setattr(type(toy), "run", lambda *_, **__: pytest.fail("something ran"))
+    texts = [f"text {n}" for n in range(10_000)]
+    texts[6_789] = "a b c d e " * 500
+    with pytest.raises(
+        AnalysisError, match=r"Example 6790 cannot be read: The text has 5,000 tokens .* at most 1,024"
+    ):
+        capture(toy, given(texts))
 
 
 def test_a_place_that_does_not_exist_is_refused(toy):
-    with pytest.raises(AnalysisError, match="no place to read at; there are last, span, mean"):
+    with pytest.raises(AnalysisError, match="no place to read at; there are last, span, mean, token"):
         capture(toy, given(), "first")
-    assert all(sentence.startswith("the ") for sentence in SPOTS.values())
+    assert all(sentence.startswith(("the ", "every ")) for sentence in SPOTS.values())
 
 
 def test_a_full_disk_is_said_before_anything_runs(toy, monkeypatch):
     monkeypatch.setattr(store.shutil, "disk_usage", lambda _: SimpleNamespace(free=10))
     with pytest.raises(AnalysisError):
         capture(toy, given())
+
+
+def test_examples_read_at_a_first_token_are_left_out_and_counted(toy):
+    texts = ("abc", "a", "ab", "cd", "b", "dc")  # one character is one token
+    found = usable(toy, given(texts), "last")
+    assert (found.given.texts, found.left_out, found.at_first) == (("abc", "ab", "cd", "dc"), 2, False)
+    assert found.given.targets.tolist() == [0, 0, 1, 1]
+    whole = usable(toy, given(), "last")
+    assert (len(whole.given), whole.left_out, whole.at_first) == (len(TEXTS), 0, False)
+
+
+def test_a_set_of_single_tokens_is_kept_whole(toy):
+    found = usable(toy, given(("a", "b", "c", "d")), "last")
+    assert (len(found.given), found.left_out, found.at_first) == (4, 0, True)

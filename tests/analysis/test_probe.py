@@ -43,7 +43,7 @@ def test_what_the_last_token_says_is_read_at_every_layer(toy):
     assert scores[0] == 1
     assert min(scores) > 0.6  # random weights mix it with the rest
     assert found.best == 0
-    assert found.summary().startswith("At layer 0 100% of held-out examples are told right")
+    assert found.summary().startswith("At layer 0, 100% of held-out examples are told right")
     assert found.emerges is None or f"From layer {found.emerges} on" in found.summary()
 
 

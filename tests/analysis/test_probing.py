@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import balanced_accuracy_score, f1_score, r2_score
 from sklearn.neighbors import NearestCentroid
 
+from analysis.edits import BASE, SetComponent, Site, Variant
 from analysis.errors import AnalysisError, Cancelled
 from analysis.labelled import LabelledSet
 from analysis.probing import PROBES, baselines, curves
@@ -34,7 +35,7 @@ from analysis.probing.measures import (
 from analysis.probing.nonlinear import mlp
 from analysis.probing.numbers import component_curve, pls, ridge
 from analysis.probing.scaling import scale_of
-from analysis.probing.sparse import class_gaps, sparse_curve
+from analysis.probing.sparse import class_gaps, output_row, sparse_curve
 from analysis.probing.splits import duplicates, merged, split
 
 LINEAR = ("logistic", "means", "lda")
@@ -289,15 +290,85 @@ def test_a_planted_neuron_is_ranked_first_and_reads_the_class_alone(rng):
     )  # far smaller than the others
     held = split(tuple(str(i) for i in range(400)), classes)
     curve = sparse_curve(activations, classes, held)
-    assert curve.ks == (1, 2, 4, 8, 16, 32, 64)
+    assert curve.ks == (1, 2, 4, 8, 16, 32, 64, 128)  # of 200 neurons
     assert curve.neurons[0] == 37
-    assert curve.f1[0] > 0.98
-    assert curve.random_f1[0] < 0.6
-    assert len(curve.neurons) == 64
+    assert curve.at(1).f1 > 0.98
+    assert curve.at(1).random[1] < 0.6
+    assert max(f for score in curve.scores for _, f in score.shuffled) < 0.6
+    assert curve.baseline == pytest.approx(0.75, abs=0.02)
+    assert len(curve.neurons) == 128
     assert (np.diff(curve.gaps) <= 0).all()
     (probe,) = PROBES["sparse"].fit(activations, classes[None], 2)
     assert (probe.weights[1] != 0).sum() == 16
     assert probe.weights[1, 37] != 0
+
+
+def test_a_curve_of_neurons_holds_the_probe_of_every_k_and_what_its_neurons_do(rng):
+    random = rng(14)
+    classes, held = np.arange(120) % 3, np.arange(120) % 4 == 0
+    activations = random.normal(size=(120, 30)) + np.eye(3)[classes] @ random.normal(size=(3, 30))
+    curve = sparse_curve(activations, classes, held, (4, 16, 99))
+    assert curve.ks == (4, 16)
+    learned, top = activations[~held], curve.neurons
+    assert curve.means == pytest.approx(
+        np.stack([learned[classes[~held] == c][:, top].mean(0) for c in range(3)])
+    )
+    assert curve.spread == pytest.approx(learned[:, top].std(0))
+    assert curve.largest == pytest.approx(np.abs(activations[:, top]).max(0))
+    (probe,) = PROBES["sparse"].fit(learned, classes[~held][None], 3)
+    assert probe.weights[:, top] == pytest.approx(curve.at(16).weights)
+    assert curve.at(16).accuracy == (probe.predict(activations[held]) == classes[held]).mean()
+    assert (curve.at(16).low, curve.at(16).high) == wilson(round(30 * curve.at(16).accuracy), 30)
+    with pytest.raises(AnalysisError, match="5 neurons were not tried; there are 4, 16"):
+        curve.at(5)
+
+
+def test_shuffles_of_a_curve_of_neurons_are_seeded_and_keep_groups(rng):
+    classes, held = np.arange(80) // 2 % 2, np.arange(80) % 5 == 0
+    activations = rng(15).normal(size=(80, 12)) + 2 * classes[:, None]
+    groups = tuple(str(n // 4) for n in range(80))
+    curves = [sparse_curve(activations, classes, held, (2,), 0, groups=g) for g in (groups, groups, ())]
+    shuffles = [curve.at(2).shuffled for curve in curves]
+    assert shuffles[0] == shuffles[1] != shuffles[2]
+    assert len(shuffles[0]) == 3
+
+
+def test_a_curve_of_neurons_can_be_stopped(rng):
+    seen = []
+
+    def stop(message, done=0, total=None):
+        seen.append((message, done, total))
+        if done == 1:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        sparse_curve(
+            rng(16).normal(size=(20, 5)), np.arange(20) % 2, np.arange(20) > 9, (1, 2, 4), report=stop
+        )
+    assert seen == [("Probing with 1 neuron", 0, 3), ("Probing with 2 neurons", 1, 3)]
+
+
+def test_what_a_neuron_writes_is_what_leaves_the_mlp_without_it(family):
+    model = family.model
+    if not model.neuron_sites() or "norm" in model.parts.layout.mlp:
+        with pytest.raises(AnalysisError, match="keeps its neurons in experts|norms what its neurons write"):
+            output_row(model, 2, 1)
+        return
+    site, neuron = Site(2, "neurons"), 3
+    axis = np.eye(model.n_neurons, dtype=np.float32)[neuron]
+    without = Variant("without", (SetComponent(site, axis, 0.0),))
+    trace = model.run("The sea is deep.", read=(site, Site(2, "mlp")), variants=(BASE, without))
+    lost = trace.at(Site(2, "mlp"), 0) - trace.at(Site(2, "mlp"), 1)
+    expected = trace.at(site)[:, neuron, None] * output_row(model, 2, neuron)
+    assert np.abs(lost - expected).max() < 1e-4 * np.abs(trace.at(Site(2, "mlp"))).max()
+
+
+def test_a_neuron_that_is_not_there_is_refused(toy):
+    for layer, neuron in ((0, 1), (4, 1), (1, toy.n_neurons), (1, -1)):
+        with pytest.raises(
+            AnalysisError, match=f"There is no neuron {neuron} at layer {layer}: .* 37 neurons, numbered"
+        ):
+            output_row(toy, layer, neuron)
 
 
 def test_neurons_are_ranked_by_learned_examples_only(rng):

@@ -152,3 +152,14 @@ def test_space_is_asked_for_with_numbers(tmp_path, monkeypatch):
 )
 def test_sizes_read_well(size, text):
     assert store.size_text(size) == text
+
+
+def test_what_was_used_longest_ago_is_deleted_first():
+    places = [store.folder("states", f"s{number}") for number in range(4)]
+    for age, place in enumerate(places):
+        (place / "values").write_bytes(b"x" * 100)
+        os.utime(place, (1000 - age, 1000 - age))
+    store.prune("states", 250, places[3])  # used now, though it is the oldest
+    assert [place.exists() for place in places] == [True, False, False, True]
+    store.prune("states", 10, places[0])
+    assert [place.exists() for place in places] == [True, False, False, False]

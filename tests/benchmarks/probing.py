@@ -1,4 +1,4 @@
-"""Probing: fitting every layer's probe, against reading the states it is fitted to."""
+"""Probing and erasing: fitting every layer's probe and eraser, against reading the states they are fitted to."""
 
 import os
 import tempfile
@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis.captures import capture
 from analysis.labelled import LabelledSet
+from analysis.methods.erase import Plan, erase
 from analysis.methods.probe import probe
 from tests.benchmarks.measure import Quantity
 from tests.benchmarks.models import model
@@ -28,12 +29,25 @@ def probing() -> Iterator[Quantity]:
         begun = time.perf_counter()
         probe(opened, given, "last", "logistic")
         fitted = time.perf_counter() - begun
+        middle = opened.n_layers // 2
+        erased = erase(opened, given, Plan("leace", (middle, middle))).seconds
+        begun = time.perf_counter()
+        erase(opened, given, Plan("leace", (0, opened.n_layers), sequence=True))
+        scrubbed = time.perf_counter() - begun
     if kept is None:
         del os.environ["BATHYSCOPE_HOME"]
     else:
         os.environ["BATHYSCOPE_HOME"] = kept
     yield Quantity(
         f"logistic probes of all layers, {TEXTS} texts", fitted / read, "x", 1.0, "reading their states"
+    )
+    yield Quantity(f"LEACE at one layer, {TEXTS} texts", erased / read, "x", 0.05, "reading their states")
+    yield Quantity(
+        f"LEACE layer after layer, all layers, {TEXTS} texts",
+        scrubbed / read,
+        "x",
+        None,
+        "reading their states",
     )
     yield Quantity("reading labelled examples", TEXTS / read, "texts/s", None, "this machine, now")
 
