@@ -45,7 +45,7 @@ from analysis.models.loaded import LoadedModel  # noqa: E402
 from analysis.models.opening import wrap  # noqa: E402
 from analysis.models.spec import ModelSpec  # noqa: E402
 
-torch.set_num_threads(2)
+torch.set_num_threads(1 if "PYTEST_XDIST_WORKER" in os.environ else 2)  # workers share the cores
 # The same examples on every machine, and no deadline: test machines are shared.
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("steady")

@@ -119,7 +119,7 @@ class Certificate:
 
     def show(self, value: float) -> str:
         """A score as a person writes it."""
-        return f"{value:.2f}" if self.numbers else f"{value:.0%}"
+        return f"{round(value, 2) + 0.0:.2f}" if self.numbers else f"{value:.0%}"
 
     def summary(self) -> str:
         """The answer in plain sentences."""

@@ -10,6 +10,7 @@ from analysis.certificates.as_json import to_json
 from analysis.certificates.certificate import Certificate
 from analysis.data.labelled_sets import labelled_sets
 from analysis.methods.erase import Fitted
+from analysis.probing.measures import Score
 from components import session
 from components.erasing.requests import certificate_key, certificate_of
 from components.figures.certificate import draw_certificate
@@ -25,9 +26,11 @@ OTHERS = ("sentiment", "number", "tense")
 
 def draw(frame: Frame, fitted: Fitted, key: str, usual: Background) -> None:
     """The part of the page; `key` names the fit."""
-    others, kind = _draw_settings(fitted)
+    with st.container(horizontal=True):
+        asked = st.button("Measure the certificate", type="primary", icon=":material/verified:")
+        others, kind = _draw_settings(fitted)
     wanted = certificate_key(key, others, kind)
-    if st.button("Measure the certificate", type="primary", icon=":material/verified:"):
+    if asked:
         st.session_state.certificate_asked = wanted
     if st.session_state.get("certificate_asked") != wanted:
         st.caption(
@@ -68,7 +71,10 @@ def _draw(frame: Frame, certificate: Certificate) -> None:
     with panel:
         draw_layer_slider(frame.model, layer)
         st.dataframe(_at_layer(certificate, layer), hide_index=True, height="content")
-        st.caption("95 % intervals. Layers below the first erased one are unchanged.")
+        st.caption(
+            "Scores with 95 % intervals; new ones: probes among held-out examples alone. Below the first erased layer "
+            "nothing changes."
+        )
     with picture:
         chosen = draw_certificate(certificate, layer, key="certificate_curve")
     if chosen is not None and chosen != layer and chosen != st.session_state.get("certificate_clicked"):
@@ -86,19 +92,21 @@ def _at_layer(certificate: Certificate, layer: int) -> pd.DataFrame:
     rows = [
         ("before", _in_words(certificate, found.before)),
         ("after", _in_words(certificate, found.after)),
-        ("after a random one", _in_words(certificate, found.random)),
-        ("new examples, before", _in_words(certificate, found.fresh_before)),
-        ("new examples, after", _in_words(certificate, found.fresh_after)),
+        ("random subspace", _in_words(certificate, found.random)),
+        ("new ones, before", _in_words(certificate, found.fresh_before)),
+        ("new ones, after", _in_words(certificate, found.fresh_after)),
         ("chance", certificate.show(certificate.chance)),
-        ("states moved by", f"{found.moved:.1%} of variance"),
-        ("of it along the concept", "" if found.inside != found.inside else f"{found.inside:.0%}"),
+        ("moved, of variance", f"{found.moved:.1%}"),
+        ("of it, on concept", "" if found.inside != found.inside else f"{found.inside:.0%}"),
     ]
     return pd.DataFrame(rows, columns=[f"layer {layer}", certificate.measure])
 
 
-def _in_words(certificate: Certificate, score) -> str:
+def _in_words(certificate: Certificate, score: Score) -> str:
+    """A score and its interval, as short as the panel is narrow."""
     show = certificate.show
-    return f"{show(score.value)} ({show(score.low)} to {show(score.high)})"
+    low, high = (show(edge).rstrip("%") for edge in (score.low, score.high))
+    return f"{show(score.value)} ({low} to {high})"
 
 
 def _draw_words(certificate: Certificate) -> None:
