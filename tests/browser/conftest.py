@@ -2,8 +2,11 @@
 
 import os
 import shutil
+import urllib.parse
 
 import pytest
+
+from tests.browser.served import PROMPT, TOY, served
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="browser tests need playwright")
 
@@ -28,3 +31,44 @@ def chromium():
             pytest.skip(f"No Chromium (set BATHYSCOPE_CHROMIUM to one): {reason}")
         yield browser
         browser.close()
+
+
+WAIT = 60_000  # milliseconds
+
+
+@pytest.fixture(scope="module")
+def toy_app(tmp_path_factory):
+    """The app on the random toy, with a store of its own."""
+    environment = os.environ | {
+        "BATHYSCOPE_MODEL": TOY,
+        "BATHYSCOPE_HOME": str(tmp_path_factory.mktemp("home")),
+        "HF_HUB_OFFLINE": "1",
+    }
+    with served("app.py", environment) as address:
+        yield address
+
+
+@pytest.fixture
+def visitor(chromium, toy_app):
+    """`visitor(path, **address)` opens a page of the app on the toy in a context of its own; `url` opens a link."""
+    contexts, errors = [], []
+    warm = chromium.new_page()  # the first deep link of a process finds no page
+    warm.goto(toy_app)
+    warm.get_by_text("Bathyscope", exact=True).wait_for(timeout=WAIT)
+    warm.close()
+
+    def go(path="", url=None, height=1000, **address):
+        context = chromium.new_context(viewport={"width": 1280, "height": height})
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(WAIT)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        query = urllib.parse.urlencode({"model": TOY, "prompt": PROMPT, "lens": "logit"} | address)
+        page.goto(url or f"{toy_app}/{path}?{query}")
+        page.get_by_text("Bathyscope", exact=True).wait_for()
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert errors == []

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+TOY, PROMPT = "toy:random", "the sea is deep"
+"""A small model, and a text of letters that it knows."""
 
 
 @contextmanager

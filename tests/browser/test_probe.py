@@ -1,58 +1,25 @@
 """Probing in a real browser: a set is probed, layers and neurons are chosen by mouse and keyboard, lines are typed."""
 
-import os
 import re
-import urllib.parse
 
 import pytest
 
 from components.probing.choices import EXAMPLE
-from tests.browser.served import served
 from tests.browser.test_app import asked, no_sideways_scroll, rest, until
 
 pytestmark = pytest.mark.browser
 
-WAIT = 60_000  # milliseconds
-MODEL, PROMPT = "toy:random", "the sea is deep"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """The app on the random toy, with a store of its own."""
-    environment = os.environ | {
-        "BATHYSCOPE_MODEL": MODEL,
-        "BATHYSCOPE_HOME": str(tmp_path_factory.mktemp("home")),
-        "HF_HUB_OFFLINE": "1",
-    }
-    with served("app.py", environment) as address:
-        yield address
-
 
 @pytest.fixture
-def visit(chromium, server):
-    """`visit(probe)` opens the probe page in a context of its own, `visit()` the first page."""
-    contexts, errors = [], []
-    warm = chromium.new_page()  # the first deep link of a process finds no page
-    warm.goto(server)
-    warm.get_by_text("Bathyscope", exact=True).wait_for(timeout=WAIT)
-    warm.close()
+def visit(visitor):
+    """`visit(probe)` opens the probe page at rest, `visit()` the first page."""
 
-    def go(probe=None, url=None, width=1280):
-        context = chromium.new_context(viewport={"width": width, "height": 1000})
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(WAIT)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        query = {"model": MODEL, "prompt": PROMPT, "lens": "logit"} | ({"probe": probe} if probe else {})
-        page.goto(url or f"{server}/{'probe' if probe else ''}?{urllib.parse.urlencode(query)}")
-        page.get_by_text("Bathyscope", exact=True).wait_for()
+    def go(probe=None, url=None):
+        page = visitor("probe", url, probe=probe) if probe else visitor(url=url)
         rest(page)
         return page
 
-    yield go
-    for context in contexts:
-        context.close()
-    assert errors == []
+    return go
 
 
 def run(page):

@@ -1,57 +1,23 @@
 """Steering in a real browser: texts side by side, a control moved while they are written, two people at once."""
 
-import os
-import urllib.parse
-
 import pytest
 
 from analysis import BASE, Dose, Recipe, Variant, background, load
 from components.beside import shown
-from tests.browser.served import served
+from tests.browser.served import PROMPT, TOY
 from tests.browser.test_app import asked, rest, until
 
 pytestmark = pytest.mark.browser
 
-WAIT = 60_000  # milliseconds
-MODEL, PROMPT = "toy:random", "the sea is deep"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """The app on the random toy, with a library of its own."""
-    home = tmp_path_factory.mktemp("home")
-    environment = os.environ | {
-        "BATHYSCOPE_MODEL": MODEL,
-        "BATHYSCOPE_HOME": str(home),
-        "HF_HUB_OFFLINE": "1",
-    }
-    with served("app.py", environment) as address:
-        yield address
-
 
 @pytest.fixture
-def steer(chromium, server):
-    """`steer(recipe)` opens the steering page in a context of its own."""
-    contexts, errors = [], []
-    warm = chromium.new_page()  # the first deep link of a process finds no page
-    warm.goto(server)
-    warm.get_by_text("Bathyscope", exact=True).wait_for(timeout=WAIT)
-    warm.close()
+def steer(visitor):
+    """`steer(recipe)` opens the steering page."""
 
-    def go(recipe, scheme="light"):
-        context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(WAIT)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        query = {"model": MODEL, "prompt": PROMPT, "lens": "logit"} | ({"recipe": recipe} if recipe else {})
-        page.goto(f"{server}/steer?{urllib.parse.urlencode(query)}")
-        return page
+    def go(recipe):
+        return visitor("steer", height=900, **({"recipe": recipe} if recipe else {}))
 
-    yield go
-    for context in contexts:
-        context.close()
-    assert errors == []
+    return go
 
 
 def written(page, name):
@@ -63,7 +29,7 @@ def written(page, name):
 
 def alone(seed, strength, layers):
     """The text of one recipe, computed here and alone."""
-    model = load(MODEL)
+    model = load(TOY)
     usual = background.background(model)
     dose = Dose(background.random_direction(model, seed), strength, layers)
     edits = Recipe("r", (dose,)).edits(usual.norms)
