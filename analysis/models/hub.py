@@ -1,7 +1,8 @@
 """Models of the Hugging Face hub: safetensors and tokenizer files only, from the cache where offline."""
 
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -87,9 +88,8 @@ def fetch(repo: str, revision: str | None, report: Report = silent) -> tuple[Pat
     missing = {name: size for name, size in wanted.sizes.items() if not _has(repo, name, wanted.commit)}
     store.require_space(Path(constants.HF_HUB_CACHE), sum(missing.values()), repo)
     try:
-        folder = _asked(
-            lambda: _download(repo, wanted, sum(missing.values()), report), repo, revision, report
-        )
+        with _in_words(repo, revision):
+            folder = _download(repo, wanted, sum(missing.values()), report)
     except _Unreachable as unreachable:
         raise AnalysisError(
             f"The connection to the hub broke while {repo} was being fetched ({unreachable}). "
@@ -104,10 +104,16 @@ class _Unreachable(Exception):
 
 
 def _asked(work: Callable[[], T], repo: str, revision: str | None, report: Report) -> T:
-    """Ask the hub something; its errors become sentences."""
-    job = start(f"Asking the hub for {repo}", lambda _: work())
+    """Ask the hub something that takes no time to speak of."""
+    with _in_words(repo, revision):
+        return follow(start(f"Asking the hub for {repo}", lambda _: work()), report)
+
+
+@contextmanager
+def _in_words(repo: str, revision: str | None) -> Iterator[None]:
+    """What the hub's library raises becomes a sentence."""
     try:
-        return follow(job, report)
+        yield
     except (AnalysisError, Cancelled):
         raise
     except UNREACHABLE as error:

@@ -25,6 +25,11 @@ def endless(*arguments, report, **named):
 
 
 def only_job(app: AppTest):
+    for _ in range(80):  # on a busy machine the model itself is still being opened
+        if "held_jobs" in app.session_state:
+            break
+        once(app)
+        time.sleep(0.1)
     (job,) = app.session_state["held_jobs"].values()
     return job
 
