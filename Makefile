@@ -22,7 +22,7 @@ model: setup ## fetch and convert the default model (or MODEL) without starting
 
 test: setup-dev browser ## run the tests: make test [PYTEST_ARGS="tests/analysis -k store"]
 	@"$(BIN)/python" -m components.launcher --only-prepare
-	@"$(BIN)/python" -m pytest $(PYTEST_ARGS)
+	@"$(BIN)/python" -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: setup-dev ## check style and format
 	@"$(BIN)/ruff" check .

@@ -45,6 +45,7 @@ _WHERE = {
         "Bounds",
         "LayerByPosition",
         "LayerCurve",
+        "PointCloud",
         "Provenance",
         "TokenRanking",
     ),

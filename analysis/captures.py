@@ -5,45 +5,51 @@ per layer, so that one layer is one contiguous piece of a file that is mapped, n
 killed run has written is kept, and the next one goes on from there.
 """
 
-from collections import defaultdict
+import time
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32
 
 from analysis import store
 from analysis.activations import Trace
+from analysis.directions import span
 from analysis.edits import BASE, Edit, Site, Variant
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Report, silent
-from analysis.labelled import MOST, LabelledSet
+from analysis.labelled import MOST
+from analysis.maps.twins import dealt
 from analysis.models.loaded import LoadedModel
+from analysis.places import EACH, SPOTS, Examples, Places, batches, places, token_spans, tokens_of
+from analysis.points import keep_points
+from analysis.states_file import StatesFile, shape_of
 from analysis.tokens import Tokens
 
-EACH = "token"
-SPOTS = {
-    "last": "the last token of the text",
-    "span": "the last token of the span the label is about",
-    "mean": "the mean over all tokens but the first",
-    EACH: "every token but the first, each an example",
-}
-"""Where an example is read, by id. For every token `each_token` first makes examples of them."""
+Given = TypeVar("Given", bound=Examples)
 
 
-def spot_of(given: LabelledSet) -> str:
+def spot_of(given: Examples) -> str:
     """Where a set is read if nobody says: at the spans its labels are about, or at the texts' ends."""
     return "span" if any(span is not None for span in given.spans) else "last"
 
 
 MOST_KEPT = 6 * 2**30
 """Bytes of states that stay on disk; what was used longest ago goes first."""
-BATCH_TOKENS, BATCH_ROWS = 1536, 32
-"""Of one forward pass, padding included."""
+KEEP_EVERY = 5.0
+"""Seconds of work that a killed process loses at most."""
+FEWEST_SECONDS = 1.0
+"""Of reading, from which on its speed is remembered."""
+
+
+_IN_USE: "weakref.WeakSet[States]" = weakref.WeakSet()
+"""What this process has mapped: it is not deleted to make room."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +61,10 @@ class States:
     values: Float32[np.ndarray, "layer example width"]
     """Mapped from disk, read-only."""
     key: str
-    """Fingerprint of model, texts, places and edits: whatever is computed from these states belongs to it."""
+    """Fingerprint of model, texts, places, layers and edits: whatever is computed from these states belongs to it."""
+
+    def __post_init__(self):
+        _IN_USE.add(self)
 
     def at(self, layer: int) -> Float32[np.ndarray, "example width"]:
         """The states of one layer.
@@ -64,73 +73,143 @@ class States:
             AnalysisError: it was not read.
         """
         if layer not in self.layers:
-            raise AnalysisError(
-                f"Layer {layer} was not read; there are layers {self.layers[0]} to {self.layers[-1]}."
-            )
+            raise AnalysisError(f"Layer {layer} was not read; there are layers {span(self.layers)}.")
         return self.values[self.layers.index(layer)]
 
 
 def capture(
     model: LoadedModel,
-    given: LabelledSet,
+    given: Examples,
     spot: str = "last",
     *,
+    layers: tuple[int, ...] | None = None,
     stream: Literal["residual", "neurons"] = "residual",
     edits: Sequence[Edit] = (),
+    deal: int | None = None,
     report: Report = silent,
 ) -> States:
     """The residual stream of every example at layers 0 to L, or the neurons of its MLPs at layers 1 to L.
+
+    What a cancelled, failed or killed run has read is kept, and the next one goes on from there. Beside the states
+    lies a table of the examples, `points.parquet`.
 
     Args:
         model: the model.
         given: the examples; texts that come again are run once.
         spot: where an example is read, one of `SPOTS`; `span` reads the text's last token where it has no span.
+        layers: which ones are read, ascending; None reads all.
         stream: what is read.
         edits: run every text under these.
+        deal: a seed: all tokens but the first of each text are first dealt anew among all places of all texts, so
+            that no text says anything, and lengths and frequencies stay. None runs the texts as they are.
         report: progress in texts; raises `Cancelled` to stop, and what was done is kept.
 
     Raises:
-        AnalysisError: a text is too long for the model or for memory (its number is named), the disk is full, or the
-            model's neurons cannot be read.
+        AnalysisError: a text is too long for the model or for memory (its number is named), the disk is full, a layer
+            does not exist, or the model's neurons cannot be read.
+    """
+    _require_spot(spot, given)
+    sites = _sites(model, stream, layers)
+    texts = places(model, given, spot, report)
+    if deal is not None:
+        texts = _dealt(model, texts, deal)
+    key = fingerprint("states", model.fingerprint, spot, sites, _whereabouts(texts), tuple(edits))
+    place = store.folder("states", key)
+    with store.held(f"states-{key}", report, "Waiting for the same texts, which are being read elsewhere"):
+        _Reading(model, sites, tuple(edits), place, len(given)).finish(texts, report)
+        if deal is None:  # dealt tokens stand at the same places
+            keep_points(place, given, texts)
+        found = States(tuple(site.layer for site in sites), np.load(place / VALUES, mmap_mode="r"), key)
+    with suppress(OSError):  # another process may be deleting as well
+        store.prune("states", MOST_KEPT, place, *(place.with_name(states.key) for states in list(_IN_USE)))
+    return found
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What reading examples will take."""
+
+    points: int
+    """Examples; of `every token` about so many."""
+    texts: int
+    """Distinct ones: each is run once."""
+    tokens: int
+    """Of all distinct texts together."""
+    bytes: int
+    """On disk."""
+    seconds: float | None
+    """At the speed this model last had on this machine; None where it has not been read with yet."""
+    exact: bool
+    """False if tokens were counted in a part of the texts only."""
+
+    def sentence(self) -> str:
+        """The same in words."""
+        about = "" if self.exact else "about "
+        took = "" if self.seconds is None else f", and {_duration(self.seconds)} at this machine's last speed"
+        return (
+            f"{self.points:,} points from {self.texts:,} texts with {about}{self.tokens:,} tokens: {about}"
+            f"{store.size_text(self.bytes)} on disk{took}."
+        )
+
+
+def estimate(
+    model: LoadedModel,
+    given: Examples,
+    spot: str = "last",
+    layers: tuple[int, ...] | None = None,
+    *,
+    first: bool = False,
+) -> Estimate:
+    """What `capture` of the residual stream will take, before anything runs.
+
+    Tokens are counted in all texts up to `COUNTED`, else in as many spread evenly over them.
+
+    Args:
+        model: the model.
+        given: the examples. For every token, whole texts may be given; the points are then about those that
+            `each_token` would make, were it not bounded.
+        spot: where they are read, one of `SPOTS`.
+        layers: which ones; None reads all.
+        first: as for `each_token`.
+
+    Raises:
+        AnalysisError: there is no such place or layer.
     """
     if spot not in SPOTS:
         raise AnalysisError(f"{spot!r} is no place to read at; there are {', '.join(SPOTS)}.")
-    if spot == EACH and None in given.spans:
-        raise AnalysisError(
-            "To read every token, each has to be an example of its own; these are whole texts. Call `each_token` first."
-        )
-    report("Splitting texts into tokens")
-    texts = places(model, given, spot)
-    key = fingerprint(
-        "states",
-        model.fingerprint,
-        spot,
-        stream,
-        [(tokens.ids, where) for tokens, where in texts],
-        tuple(edits),
+    sites = _sites(model, "residual", layers)
+    texts = list(dict.fromkeys(given.texts))
+    counted = (
+        texts
+        if len(texts) <= COUNTED
+        else [texts[i] for i in np.linspace(0, len(texts) - 1, COUNTED, dtype=int)]
     )
-    place = store.folder("states", key)
-    with store.held(f"states-{key}", report, "Waiting for the same texts, which are being read elsewhere"):
-        sites = model.residual_sites() if stream == "residual" else model.neuron_sites() or (Site(1, stream),)
-        _Reading(model, sites, tuple(edits), place, len(given)).finish(texts, report)
-    values = np.load(place / VALUES, mmap_mode="r")
-    with suppress(OSError):  # another process may be deleting as well
-        store.prune("states", MOST_KEPT, place)
-    return States(tuple(site.layer for site in sites), values, key)
+    tokens = round(sum(len(model.tokenize(text)) for text in counted) * len(texts) / len(counted))
+    whole = spot == EACH and None in given.spans
+    points = max(tokens - (0 if first else len(texts)), len(texts)) if whole else len(given)
+    speed = _speed(model)
+    return Estimate(
+        points=points,
+        texts=len(texts),
+        tokens=tokens,
+        bytes=points * len(sites) * model.d_model * 4,
+        seconds=None if speed is None else tokens * max(sites[-1].layer, 1) / speed,
+        exact=len(counted) == len(texts) and not whole,
+    )
 
 
 @dataclass(frozen=True)
 class Usable:
     """The examples of a set that erasers and their judges can use."""
 
-    given: LabelledSet
+    given: Examples
     left_out: int
     """Examples that are read at a text's first token."""
     at_first: bool
     """True if there are such examples and they had to be kept, as classes would be missing without them."""
 
 
-def usable(model: LoadedModel, given: LabelledSet, spot: str) -> Usable:
+def usable(model: LoadedModel, given: Examples, spot: str) -> Usable:
     """The set without the examples that are read at a text's first token.
 
     That token is an attention sink: its state is a hundred times as long as others and decides any mean.
@@ -150,19 +229,26 @@ def usable(model: LoadedModel, given: LabelledSet, spot: str) -> Usable:
 
 
 def each_token(
-    model: LoadedModel, given: LabelledSet, *, most: int = MOST, seed: int = 0, report: Report = silent
-) -> LabelledSet:
+    model: LoadedModel,
+    given: Given,
+    *,
+    most: int = MOST,
+    seed: int = 0,
+    first: bool = False,
+    report: Report = silent,
+) -> Given:
     """The same set with every token of every text, or of its span, as an example of its own.
 
-    A token keeps its example's label and group. The first token of a text, an attention sink, is left out where
-    there are others; tokens that share a character are one. Of more than `most` tokens some are drawn at random, at
-    least one of every example, and the set's source says so.
+    A token keeps its example's label and group, or its row of the table. The first token of a text, an attention
+    sink, is left out where there are others; tokens that share a character are one. Of more than `most` tokens some
+    are drawn at random, at least one of every example, and the set's source says so.
 
     Args:
         model: whose tokens.
         given: the examples.
         most: tokens at most; not fewer than there are examples.
         seed: of the draw.
+        first: keep the first tokens as well.
         report: progress in examples; raises `Cancelled` to stop.
 
     Raises:
@@ -174,8 +260,8 @@ def each_token(
         if row % 100 == 0:
             report("Splitting texts into tokens", row, len(given))
         about = given.spans[row] or (0, len(text))
-        spans = _token_spans(_tokens_of(model, text, row), text)
-        found += [(row, span) for span in _inside(spans, about)]
+        spans = list(map(tuple, token_spans(tokens_of(model, text, row), text).tolist()))
+        found += [(row, span) for span in _inside(spans, about, first)]
     kept = _drawn(found, max(most, len(given)), seed)
     rows = [row for row, _ in kept]
     drawn = (
@@ -191,14 +277,14 @@ def each_token(
     )
 
 
-def _inside(tokens: list[tuple[int, int]], about: tuple[int, int]) -> list[tuple[int, int]]:
-    """The tokens that share a character with a span, but for the first of the text where there are others."""
-    places = {
+def _inside(tokens: list[tuple[int, int]], about: tuple[int, int], first: bool) -> list[tuple[int, int]]:
+    """The tokens that share a character with a span; the text's first one only where it is wanted or the only one."""
+    found = {
         span: number
         for number, span in enumerate(tokens)
         if span[0] < span[1] and span[0] < about[1] and span[1] > about[0]
     }
-    return [span for span, number in places.items() if number > 0] or list(places) or [about]
+    return [span for span, number in found.items() if number > 0 or first] or list(found) or [about]
 
 
 def _drawn(
@@ -215,9 +301,9 @@ def _drawn(
     return [found[number] for number in kept]
 
 
-VALUES, DONE = "values.npy", "done.json"
-Places = list[tuple[int, tuple[int, ...]]]
-"""Examples of one text, each with the positions it is the mean of."""
+VALUES, DONE, SPEED = "values.npy", "done.json", "speed.json"
+COUNTED = 1_000
+"""Texts in which an estimate counts tokens."""
 
 
 @dataclass(frozen=True)
@@ -231,32 +317,86 @@ class _Reading:
     examples: int
 
     def finish(self, texts: list[tuple[Tokens, Places]], report: Report) -> None:
-        """Run the texts that are not on disk yet."""
-        if (self.place / DONE).exists() and (self.place / VALUES).exists():
-            done = set(store.read_json(self.place / DONE))
-        else:
-            self._make_file()
-            done = set()
-        values = np.load(self.place / VALUES, mmap_mode="r+")
-        left = [number for number in range(len(texts)) if number not in done]
-        for batch in batches(left, texts):
-            report("Reading texts", len(done), len(texts))
-            self._read([texts[number] for number in batch], values)
-            values.flush()  # before it is called done: a killed process must not leave zeros behind
-            done.update(batch)
-            store.write_json(self.place / DONE, sorted(done))
+        """Run the texts that are not on disk yet, always in the same order and in the same batches."""
+        done = self._done()
+        if done == len(texts):
+            return
+        if not done:
+            store.require_space(self.place, int(np.prod(self.shape)) * 4, "The states of these texts")
+        started, tokens = time.monotonic(), 0
+        with StatesFile(self.place / VALUES, self.shape) as file:
+            run = batches(list(range(len(texts))), texts)
+            ends = list(accumulate(map(len, run)))
+            left = [number for number, end in enumerate(ends) if end > done]
+            finished = _Finished(file, self.place, ends[left[0]] - len(run[left[0]]))
+            try:
+                for number in left:
+                    report("Reading texts", finished.texts, len(texts))
+                    self._read([texts[text] for text in run[number]], file)
+                    finished.reach(ends[number])
+                    tokens += sum(len(texts[text][0]) for text in run[number])
+            except BaseException:  # what was read before a stop or an error is not read again
+                with suppress(AnalysisError):  # a full disk has been told of already
+                    finished.keep()
+                raise
+            finished.keep()
+        _remember_speed(self.model, tokens * max(self.sites[-1].layer, 1), time.monotonic() - started)
 
-    def _make_file(self) -> None:
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Layers, examples and numbers of each."""
         wide = self.sites[0].stream == "neurons"
-        shape = (len(self.sites), self.examples, self.model.n_neurons if wide else self.model.d_model)
-        store.require_space(self.place, int(np.prod(shape)) * 4, "the states of these texts")
-        np.lib.format.open_memmap(self.place / VALUES, mode="w+", dtype=np.float32, shape=shape).flush()
+        return len(self.sites), self.examples, self.model.n_neurons if wide else self.model.d_model
 
-    def _read(self, texts: list[tuple[Tokens, Places]], values: np.ndarray) -> None:
+    def _done(self) -> int:
+        """Texts that are on disk, in the order they are run in."""
+        if not (self.place / DONE).exists() or shape_of(self.place / VALUES) != self.shape:
+            return 0
+        return int(store.read_json(self.place / DONE)["texts"])
+
+    def _read(self, texts: list[tuple[Tokens, Places]], file: StatesFile) -> None:
         variant = Variant("edited", self.edits) if self.edits else BASE
         trace = self.model.run([tokens for tokens, _ in texts], read=self.sites, variants=(variant,))
+        examples = np.array([example for _, where in texts for example, _ in where])
         for layer, site in enumerate(self.sites):
-            pick(trace, site, texts, values[layer])
+            file.write(layer, examples, states_of(trace, site, texts))
+
+
+@dataclass
+class _Finished:
+    """How many texts, in the order they are run in, are on disk for good."""
+
+    file: StatesFile
+    place: Path
+    texts: int
+    kept: float = 0.0
+    """When this was last written down."""
+
+    def reach(self, texts: int) -> None:
+        """So many are written; now and then that is written down."""
+        self.texts = texts
+        if time.monotonic() - self.kept > KEEP_EVERY:
+            self.keep()
+
+    def keep(self) -> None:
+        """Write it down, after the states: a killed process must not leave zeros behind that count as read."""
+        self.file.keep()
+        store.write_json(self.place / DONE, {"texts": self.texts})
+        self.kept = time.monotonic()
+
+
+def states_of(
+    trace: Trace, site: Site, texts: list[tuple[Tokens, Places]]
+) -> Float32[np.ndarray, "example width"]:
+    """The states of a batch's examples at one site, in the order in which they stand in the batch."""
+    found = []
+    for row, (_, where) in enumerate(texts):
+        states = trace.at(site, row)
+        if all(len(positions) == 1 for _, positions in where):
+            found.append(states[[positions[0] for _, positions in where]])
+        else:
+            found.append(np.stack([states[list(positions)].mean(0) for _, positions in where]))
+    return np.concatenate(found)
 
 
 def pick(
@@ -266,73 +406,66 @@ def pick(
     into: Float32[np.ndarray, "example width"],
 ) -> None:
     """Write the states of a batch's examples at one site to their rows."""
-    for row, (_, where) in enumerate(texts):
-        states = trace.at(site, row)
-        for example, positions in where:
-            into[example] = states[list(positions)].mean(0)
+    into[[example for _, where in texts for example, _ in where]] = states_of(trace, site, texts)
 
 
-def batches(numbers: list[int], texts: list[tuple[Tokens, Places]]) -> list[list[int]]:
-    """Texts of similar length together, the longest first: what does not fit into memory is found at once."""
-    found: list[list[int]] = []
-    for number in sorted(numbers, key=lambda n: -len(texts[n][0])):
-        longest = len(texts[found[-1][0]][0]) if found else 0
-        if not found or len(found[-1]) >= BATCH_ROWS or (len(found[-1]) + 1) * longest > BATCH_TOKENS:
-            found.append([])
-        found[-1].append(number)
-    return found
+def _require_spot(spot: str, given: Examples) -> None:
+    if spot not in SPOTS:
+        raise AnalysisError(f"{spot!r} is no place to read at; there are {', '.join(SPOTS)}.")
+    if spot == EACH and None in given.spans:
+        raise AnalysisError(
+            "To read every token, each has to be an example of its own; these are whole texts. Call `each_token` first."
+        )
 
 
-def places(model: LoadedModel, given: LabelledSet, spot: str) -> list[tuple[Tokens, Places]]:
-    """Every distinct text with the examples read from it, and where."""
-    by_text: dict[str, list[int]] = defaultdict(list)
-    for example, text in enumerate(given.texts):
-        by_text[text].append(example)
-    return [_places_of(model, given, spot, text, examples) for text, examples in by_text.items()]
+def _sites(model: LoadedModel, stream: str, layers: tuple[int, ...] | None) -> tuple[Site, ...]:
+    """Where the states are read, ascending."""
+    able = model.residual_sites() if stream == "residual" else model.neuron_sites() or (Site(1, stream),)
+    if layers is None:
+        return able
+    known = {site.layer: site for site in able}
+    if not layers or list(layers) != sorted(set(layers)) or not set(layers) <= known.keys():
+        raise AnalysisError(
+            f"Layers ascend and lie between {able[0].layer} and {able[-1].layer}; given {layers}. Choose others."
+        )
+    return tuple(known[layer] for layer in layers)
 
 
-def _places_of(
-    model: LoadedModel, given: LabelledSet, spot: str, text: str, examples: list[int]
-) -> tuple[Tokens, Places]:
-    tokens = _tokens_of(model, text, examples[0])
-    spans = _token_spans(tokens, text) if spot in ("span", EACH) else []
-    return tokens, [
-        (example, _positions(len(tokens), spot, given.spans[example], spans)) for example in examples
-    ]
-
-
-def _tokens_of(model: LoadedModel, text: str, example: int) -> Tokens:
-    try:
-        tokens = model.tokenize(text)
-        model.check_length(tokens)
-    except AnalysisError as error:
-        raise AnalysisError(f"Example {example + 1} cannot be read: {error}") from error
-    return tokens
-
-
-def _positions(
-    count: int, spot: str, span: tuple[int, int] | None, spans: list[tuple[int, int]]
-) -> tuple[int, ...]:
-    if spot == "mean" and count > 1:
-        return tuple(range(1, count))  # the first token is an attention sink
-    if span is not None and spans:
-        backwards = range(count - 1, -1, -1)
-        return (next((i for i in backwards if spans[i][0] < span[1] and spans[i][1] > span[0]), count - 1),)
-    return (count - 1,)
-
-
-def _token_spans(tokens: Tokens, text: str) -> list[tuple[int, int]]:
-    """First character of every token, and the one behind its last; equal for tokens that are none of the text."""
-    start = max(b"".join(tokens.pieces).find(text.encode()), 0)
-    edges = np.cumsum([0, *map(len, tokens.pieces)]) - start
-    characters = _characters(text)
-    bounds = np.clip(edges, 0, len(characters))
+def _dealt(model: LoadedModel, texts: list[tuple[Tokens, Places]], seed: int) -> list[tuple[Tokens, Places]]:
+    """The same places in texts whose tokens, but for the first, were dealt anew."""
+    ids = dealt([tokens.ids for tokens, _ in texts], seed)
     return [
-        (int(characters[a]), int(characters[b - 1]) + 1) if a < b else (0, 0)
-        for a, b in zip(bounds[:-1], bounds[1:], strict=True)
+        (model.tokenizer.tokens(own, prompt_length=len(own)), where)
+        for own, (_, where) in zip(ids, texts, strict=True)
     ]
 
 
-def _characters(text: str) -> Int64[np.ndarray, " byte"]:
-    """The character each byte of a text belongs to."""
-    return np.repeat(np.arange(len(text)), [len(character.encode()) for character in text])
+def _whereabouts(texts: list[tuple[Tokens, Places]]) -> tuple[np.ndarray, ...]:
+    """Everything that decides which states are read, as a few long arrays: a million tuples take a minute to name."""
+    examples = [each for _, where in texts for each in where]
+    return (
+        np.array([len(tokens) for tokens, _ in texts]),
+        np.array([token for tokens, _ in texts for token in tokens.ids]),
+        np.array([len(where) for _, where in texts]),
+        np.array([example for example, _ in examples]),
+        np.array([len(positions) for _, positions in examples]),
+        np.array([position for _, positions in examples for position in positions]),
+    )
+
+
+def _speed(model: LoadedModel) -> float | None:
+    """Tokens a second through one block, as last measured."""
+    path = store.home() / "speeds" / model.fingerprint / SPEED
+    return float(store.read_json(path)["tokens_and_blocks_a_second"]) if path.exists() else None
+
+
+def _remember_speed(model: LoadedModel, work: int, seconds: float) -> None:
+    if seconds >= FEWEST_SECONDS:
+        path = store.folder("speeds", model.fingerprint) / SPEED
+        store.write_json(path, {"tokens_and_blocks_a_second": work / seconds})
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

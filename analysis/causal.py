@@ -50,16 +50,23 @@ def whitening(model: LoadedModel, report: Report = silent) -> Whitening:
     Source: Park et al. 2023, arXiv 2311.03658.
     Misleads when: the vocabulary was extended after training: rows that were never trained shape the covariance.
     """
+    return from_moments(*moments(model, report))
+
+
+def moments(
+    model: LoadedModel, report: Report = silent
+) -> tuple[Float64[np.ndarray, " d_model"], Float64[np.ndarray, "d_model d_model"], int]:
+    """Mean and covariance of the unembedding's rows, and how many count: named tokens, and of equal rows one."""
     named = _named(model)
     width = model.parts.head.weight.shape[1]
     count, total, square, seen = 0, np.zeros(width), np.zeros((width, width)), set()
     for part in in_chunks(len(named), CHUNK):
-        report("Whitening the unembedding", part.start, len(named))
+        report("Reading the unembedding", part.start, len(named))
         rows = rows_of(model, named[part])
         rows = rows[distinct(rows, seen)]
         count, total, square = count + len(rows), total + rows.sum(0), square + rows.T @ rows
     mean = total / count
-    return from_moments(mean, square / count - np.outer(mean, mean), count)
+    return mean, square / count - np.outer(mean, mean), count
 
 
 def from_moments(

@@ -145,6 +145,31 @@ class AgainstNull:
 
 
 @dataclass(frozen=True, eq=False)
+class PointCloud:
+    """The same points in one picture per layer."""
+
+    title: str
+    unit: str
+    """Of the coordinates."""
+    bounds: Bounds
+    provenance: Provenance
+    layers: tuple[int, ...]
+    """One picture each, ascending."""
+    coordinates: Float32[np.ndarray, "layer point axis"]
+    axes: tuple[str, ...]
+    """What each axis is; two or three."""
+    labels: tuple[str, ...]
+    """One name per point."""
+
+    def __post_init__(self):
+        _require_labels(self.coordinates.shape[0], tuple(map(str, self.layers)), self.title)
+        _require_labels(self.coordinates.shape[1], self.labels, self.title)
+        _require_labels(self.coordinates.shape[2], self.axes, self.title)
+        self.bounds.require(self.coordinates, self.title)
+        self.coordinates.flags.writeable = False
+
+
+@dataclass(frozen=True, eq=False)
 class TokenRanking:
     """The most probable tokens at one place, in order."""
 

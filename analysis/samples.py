@@ -1,7 +1,7 @@
 """Shipped text as batches of windows, and the ordinary states a model has while reading it."""
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32
 
 from analysis.models.loaded import LoadedModel
 from analysis.tokens import Tokens
@@ -36,7 +36,13 @@ def usual_states(model: LoadedModel, batch: list[Tokens]) -> Float32[np.ndarray,
     return states[:, is_usual(states)]
 
 
-def is_usual(states: Float32[np.ndarray, "layer point d_model"]) -> np.ndarray:
-    """(point,) True where a point's norm stays near its layer's median, at every layer: no attention sink."""
-    norms = np.linalg.norm(states, axis=-1)
+def is_usual(states: Float32[np.ndarray, "layer point d_model"]) -> Bool[np.ndarray, " point"]:
+    """True where a point's norm stays near its layer's median, at every layer: no attention sink."""
+    return usual_norms(np.linalg.norm(states, axis=-1))
+
+
+def usual_norms(norms: Float32[np.ndarray, "layer point"]) -> Bool[np.ndarray, " point"]:
+    """The same of norms."""
+    if not norms.shape[1]:
+        return np.ones(0, bool)  # no points have no median
     return (norms <= OUTLIER * np.median(norms, axis=1, keepdims=True)).all(0)

@@ -3,15 +3,12 @@
 What people bring is refused in words that name the line, so that nothing is dropped in silence.
 """
 
-import io
-import json
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import PurePath
 
 import pandas as pd
-import pyarrow.parquet
 
+from analysis import table_files
 from analysis.errors import AnalysisError
 
 MOST = 2_000
@@ -21,7 +18,6 @@ LARGEST = 10 * 2**20
 LONGEST = 4_000
 """Characters of one text."""
 SEPARATOR = "|"
-TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -96,47 +92,18 @@ def to_lines(sides: Sides) -> str:
     )
 
 
-def read_table(data: bytes, filename: str) -> pd.DataFrame:
+def read_table(data: bytes, filename: str, most: int = MOST) -> pd.DataFrame:
     """An uploaded CSV, TSV, JSONL or Parquet file as a table.
+
+    Args:
+        data: the file, text in UTF-8.
+        filename: its name; the ending says what it is.
+        most: rows of a Parquet file, which may be small and unpack to millions.
 
     Raises:
         AnalysisError: the kind is unknown, the file too large, damaged or empty.
     """
-    kind = PurePath(filename).suffix.lower()
-    if kind not in TABLES:
-        raise AnalysisError(f"{filename} is no table this page reads. Give one of {', '.join(TABLES)}.")
-    if len(data) > LARGEST:
-        raise AnalysisError(
-            f"{filename} has {len(data) / 2**20:.0f} MB; at most {LARGEST // 2**20} are read. Take a sample."
-        )
-    try:
-        table = _parsed(data, kind)
-    except AnalysisError:
-        raise
-    except Exception as error:  # whatever a reader of foreign files trips over, the person gets a sentence
-        reason = str(error).strip().splitlines()[:1] or [type(error).__name__]
-        advice = " Put texts with commas into quotes." if kind == ".csv" else ""
-        raise AnalysisError(
-            f"{filename} cannot be read as {kind[1:].upper()}: {reason[0][:200]}.{advice}"
-        ) from error
-    if not len(table):
-        raise AnalysisError(f"{filename} holds no rows.")
-    return table
-
-
-def _parsed(data: bytes, kind: str) -> pd.DataFrame:
-    if kind == ".parquet":
-        _require_few(
-            pyarrow.parquet.read_metadata(io.BytesIO(data)).num_rows
-        )  # a small file may unpack to millions
-        return pd.read_parquet(io.BytesIO(data)).astype(object)  # decoded now: damaged text is found here
-    if kind == ".jsonl":
-        return pd.DataFrame([json.loads(line) for line in data.decode("utf-8").split("\n") if line.strip()])
-    # without a header, as pandas otherwise takes the first of too many fields for the row's name
-    rows = pd.read_csv(
-        io.BytesIO(data), sep="\t" if kind == ".tsv" else ",", dtype=str, keep_default_na=False, header=None
-    )
-    return rows[1:].set_axis(rows.iloc[0].tolist(), axis=1)
+    return table_files.read_table(data, filename, largest=LARGEST, most=most).rows
 
 
 def from_table(table: pd.DataFrame, positive: str | None = None, *, chat: bool = False) -> Sides:

@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -24,7 +24,12 @@ from safetensors.numpy import save_file
 from analysis.errors import AnalysisError
 from analysis.jobs import Report
 
+if TYPE_CHECKING:  # the launcher must not wait for pandas
+    import pandas as pd
+
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+MARK = b"bathyscope"
+"""Metadata key of a table's mark."""
 CONTENT = "content_sha256"
 """Metadata key kept by the store itself: a safetensors header says nothing about flipped bytes."""
 
@@ -107,6 +112,36 @@ def read_json(path: Path) -> Any:
         raise _unreadable(path, error) from error
 
 
+def write_table(path: Path, table: "pd.DataFrame", mark: str) -> None:
+    """Write a table as Parquet, with a mark that says what it was made from; raises as `write_tensors` does."""
+    import pyarrow.parquet
+
+    arrow = pyarrow.Table.from_pandas(table, preserve_index=False)
+    marked = arrow.replace_schema_metadata({**(arrow.schema.metadata or {}), MARK: mark.encode()})
+    _write_whole(path, arrow.nbytes, lambda partial: pyarrow.parquet.write_table(marked, partial))
+
+
+def mark_of(path: Path) -> str | None:
+    """The mark `write_table` gave a table; None where there is no such file, or it is damaged."""
+    import pyarrow.parquet
+
+    try:
+        return (pyarrow.parquet.read_schema(path).metadata or {}).get(MARK, b"").decode()
+    except (OSError, pyarrow.ArrowException):
+        return None
+
+
+def read_table(path: Path) -> "pd.DataFrame":
+    """Read what `write_table` wrote; raises as `read_tensors` does."""
+    import pandas as pd
+    import pyarrow
+
+    try:
+        return pd.read_parquet(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
     """A folder to fill that takes `target`'s place once the block has ended well, and is removed otherwise."""
@@ -139,17 +174,18 @@ def held(name: str, report: Report, message: str) -> Iterator[None]:
         lock.release()
 
 
-def prune(kind: str, most: int, keep: Path) -> None:
+def prune(kind: str, most: int, *keep: Path) -> None:
     """Delete the folders of one kind that were used longest ago, until the rest takes no more than `most` bytes.
 
-    Files that a process has mapped stay readable to it until it lets go of them.
+    A folder whose lock (`kind-key`, see `held`) somebody holds is being written and stays. Files that another
+    process has mapped stay readable to it until it lets go of them.
 
     Args:
         kind: as for `folder`.
         most: bytes.
-        keep: a folder that is in use now: it counts as used, and stays whatever its size.
+        keep: folders that are in use, the first of them now: it counts as used. They stay whatever their size.
     """
-    os.utime(keep)
+    os.utime(keep[0])
     folders = sorted(
         (place for place in (home() / _checked(kind)).iterdir() if place.is_dir()),
         key=lambda place: place.stat().st_mtime,
@@ -158,8 +194,17 @@ def prune(kind: str, most: int, keep: Path) -> None:
     total = 0
     for place in folders:
         total += sum(file.stat().st_size for file in place.iterdir())
-        if total > most and place != keep:
+        if total > most and place not in keep:
+            _delete_unless_held(place, f"{kind}-{place.name}")
+
+
+def _delete_unless_held(place: Path, lock_name: str) -> None:
+    lock = FileLock(folder("locks", lock_name) / "lock", thread_local=False)
+    if _acquired(lock, patience=0):
+        try:
             shutil.rmtree(place, ignore_errors=True)
+        finally:
+            lock.release()
 
 
 def require_space(place: Path, needed: int, what: str) -> None:
@@ -191,9 +236,9 @@ def size_text(size: int | float) -> str:
     return f"{size:.1f} TB"
 
 
-def _acquired(lock: FileLock) -> bool:
+def _acquired(lock: FileLock, patience: float = 0.2) -> bool:
     try:
-        lock.acquire(timeout=0.2)
+        lock.acquire(timeout=patience)
     except Timeout:
         return False
     return True

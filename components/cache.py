@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
 from analysis import jobs
@@ -83,9 +84,13 @@ class ResultCache:
 
 
 def n_bytes(result: Any) -> int:
-    """Bytes of the arrays a frozen result holds."""
+    """Bytes of the arrays and tables a frozen result holds; what is mapped from disk takes none."""
+    if isinstance(result, np.memmap):
+        return 0
     if isinstance(result, np.ndarray):
         return result.nbytes
+    if isinstance(result, pd.DataFrame):
+        return int(result.memory_usage().sum())
     if isinstance(result, (tuple, list)):
         return sum(map(n_bytes, result))
     if dataclasses.is_dataclass(result) and not isinstance(result, type):

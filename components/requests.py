@@ -34,7 +34,7 @@ def reading_of(model: LoadedModel, tokens: Tokens, lens: Lens, target: int | Non
     return held(key, "Reading layers", work)
 
 
-def _reading_key(model: LoadedModel, tokens: Tokens, lens: Lens, target: int | None) -> str:
+def _reading_key(model: LoadedModel, tokens: Tokens, lens: Lens | type[Lens], target: int | None) -> str:
     return fingerprint("reading", model.fingerprint, tokens.ids, tokens.prompt_length, lens.id, target)
 
 
@@ -81,3 +81,12 @@ def lens_now(model: LoadedModel, wanted: str) -> tuple[Lens, Job[LinearShortcut]
     if job.state == "done":
         return job.result(), None
     return LogitLens(), job
+
+
+def reading_at_hand(model: LoadedModel, tokens: Tokens) -> Reading | None:
+    """The reading of a text that somebody has asked for before; None where there is none, and none is begun."""
+    for lens in (LinearShortcut, LogitLens):
+        job = results().peek(_reading_key(model, tokens, lens, None))
+        if job is not None and job.state == "done":
+            return job.result()
+    return None

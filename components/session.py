@@ -15,9 +15,11 @@ import streamlit as st
 from analysis import LoadedModel, ModelSpec
 from analysis.data.examples import EXAMPLES
 from analysis.methods.lens import QUANTITIES
-from components import erase_link, probe_link, recipe_link
+from components import corpus_map_link, erase_link, probe_link, prompt_map_link, recipe_link
+from components.corpus_map_link import CorpusMapView
 from components.erase_link import EraseView
 from components.probe_link import ProbeView
+from components.prompt_map_link import PromptMapView
 from components.recipe_link import DoseView
 
 LONGEST_PROMPT = 200_000
@@ -31,6 +33,8 @@ LONGEST_LINK = 60_000
 LONGEST_RECIPE = 4_000
 """Characters of a recipe that are read from an address."""
 LENS_IDS = ("shortcut", "logit")
+SPEC, CHOICES = ("revision", "dtype"), ("recipe", "probe", "erase", "map", "corpus")
+"""Parameters that mean something without the prompt."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,10 @@ class View:
     """What is probed, and which concept is erased."""
     erase: EraseView = EraseView()
     """How it is erased."""
+    prompt_map: PromptMapView = PromptMapView()
+    """How the text is mapped."""
+    corpus: CorpusMapView = CorpusMapView()
+    """Which texts are mapped, and how."""
 
 
 def view() -> View:
@@ -128,12 +136,14 @@ def to_address(view: View) -> dict[str, str]:
         "recipe": recipe_link.to_text(view.recipe) or None,
         "probe": probe_link.to_text(view.probe) or None,
         "erase": erase_link.to_text(view.erase) or None,
+        "map": prompt_map_link.to_text(view.prompt_map) or None,
+        "corpus": corpus_map_link.to_text(view.corpus) or None,
     }
     if fits_link(view.prompt):
         fixed = {"model": view.spec.source, "prompt": view.prompt, "lens": view.lens, "color": view.color}
     else:
         fixed = {"model": view.spec.source, "lens": view.lens, "color": view.color}
-        optional = {name: optional[name] for name in ("revision", "dtype", "recipe", "probe", "erase")}
+        optional = {name: optional[name] for name in (*SPEC, *CHOICES)}
     return fixed | {name: text for name, text in optional.items() if text is not None}
 
 
@@ -159,6 +169,8 @@ def from_address(address: Mapping[str, str], otherwise: View) -> View:
         recipe=recipe_link.from_text(address.get("recipe", "")[:LONGEST_RECIPE]),
         probe=probe_link.from_text(address.get("probe", "")),
         erase=erase_link.from_text(address.get("erase", "")),
+        prompt_map=prompt_map_link.from_text(address.get("map", "")),
+        corpus=corpus_map_link.from_text(address.get("corpus", "")),
     )
 
 

@@ -25,20 +25,21 @@ POLL = 0.3
 _LOGGED: "weakref.WeakSet[Job]" = weakref.WeakSet()
 
 
-def wait_for(job: Job, *, key: str, height: int = 0) -> bool:
+def wait_for(job: Job, *, key: str, height: int = 0, stop_label: str = "Cancel") -> bool:
     """Wait briefly, else draw progress that polls and reruns the page at the end.
 
     Args:
         job: what is waited for.
-        key: names the cancel button.
+        key: names the button that stops it.
         height: of the skeleton that keeps the place of what will come; 0 draws none.
+        stop_label: of that button.
 
     Returns:
         True once the job has ended, well or not: ask it for its `result` or show its `problem`.
     """
     if job.wait(PATIENCE if job.state == "running" else 0) or job.state == "cancelled":
         return True
-    draw_last(lambda: _progress(job, key, height))
+    draw_last(lambda: _progress(job, key, height, stop_label))
     return False
 
 
@@ -78,13 +79,13 @@ def draw_what_polls() -> None:
 
 
 @st.fragment(run_every=POLL)
-def _progress(job: Job, key: str, height: int) -> None:
+def _progress(job: Job, key: str, height: int, stop_label: str) -> None:
     if job.state != "running":
         rerun_once(job)
         return
     bar, button = st.columns([6, 1], vertical_alignment="center")
     bar.progress(job.progress.fraction or 0.0, text=_sentence(job))
-    button.button("Cancel", key=f"cancel {key}", on_click=job.cancel, width="stretch")
+    button.button(stop_label, key=f"cancel {key}", on_click=job.cancel, width="stretch")
     if height:
         st.skeleton(height)
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import analysis
 from analysis.data.labelled_sets import IDS
+from analysis.maps.basis import BASES
 from analysis.methods import LENSES
 from analysis.methods.contrast import ESTIMATORS
 from analysis.models.layouts import LAYOUTS
 from analysis.probing import PROBES
+from analysis.projections.kinds import PROJECTIONS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,7 +38,12 @@ def test_the_readme_lists_every_way_to_estimate_a_direction():
 def test_the_readme_lists_every_probe_and_every_set():
     for kind in PROBES.values():
         assert f"| {kind.title} |" in README
-    assert len(IDS) == 15 and "fifteen" in README
+    assert len(IDS) == 16 and "sixteen" in README
+
+
+def test_the_readme_lists_every_basis_and_every_projection():
+    for kind in [*BASES.values(), *PROJECTIONS.values()]:
+        assert f"| {kind.title} |" in README
 
 
 def test_every_public_name_has_a_docstring():

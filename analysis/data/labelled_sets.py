@@ -25,6 +25,7 @@ IDS = (
     "truth",
     "requests",
     "part_of_speech",
+    "senses",
     "categories",
     "language",
     "programming",

@@ -6,7 +6,6 @@ rows, so that "any push of this size would do" can be seen.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,8 +13,8 @@ from jaxtyping import Float32
 
 from analysis import next_token
 from analysis.activations import Trace
-from analysis.background import KINDS, Background, null_recipe, require_kind
-from analysis.edits import BASE, Variant
+from analysis.background import KINDS, Background, require_kind
+from analysis.controls import CONTROLS, Control, control_of, variants_of
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent
 from analysis.models import parity
@@ -24,7 +23,6 @@ from analysis.recipes import Recipe
 from analysis.results import AgainstNull, Bounds, LayerByPosition, Provenance
 from analysis.tokens import Tokens
 
-EDITED = "edited"
 ROUNDING = 1e-3
 """Bits of KL below which a difference is no difference: rows of one batch differ by rounding."""
 SOURCE = "Turner et al. 2023, arXiv 2308.10248; controls as in Arditi et al. 2024, arXiv 2406.11717"
@@ -32,15 +30,6 @@ MISLEADS = (
     "Few random directions give a rough band, and a large effect is not yet the intended one: look at which "
     "tokens moved, and compare with simply asking for it."
 )
-
-Control = Literal["push", "erasure", "change"]
-"""What a random imitation is: of doses, of erasures, or of both."""
-CONTROLS: dict[Control, tuple[str, str]] = {
-    "push": ("pushes", "of the same size"),
-    "erasure": ("erasures", "of the same rank"),
-    "change": ("changes", "of the same size and rank"),
-}
-"""Its plural, and what it has in common with the recipe."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,20 +164,7 @@ def measure(
     edited = model.rerun(base, variants=variants)
     kl = next_token.divergences(model, base.residuals()[-1], _last_states(edited), report)
     provenance = _provenance(model, recipe, nulls, kind, seed)
-    return Effect(tokens, base, edited, kl, provenance, _control(recipe))
-
-
-def variants_of(
-    recipe: Recipe, usual: Background, *, nulls: int, kind: str, seed: int
-) -> tuple[Variant, ...]:
-    """Base, the recipe and its random imitations, as rows of one batch."""
-    random = (null_recipe(recipe, usual, kind, seed + number) for number in range(nulls))
-    edited = Variant(EDITED, recipe.edits(usual.norms))
-    return (
-        BASE,
-        edited,
-        *(Variant(f"random {i + 1}", each.edits(usual.norms)) for i, each in enumerate(random)),
-    )
+    return Effect(tokens, base, edited, kl, provenance, control_of(recipe))
 
 
 def movers(model: LoadedModel, effect: Effect, position: int, count: int = 12) -> Movers:
@@ -314,12 +290,6 @@ def word_verdict(shift: AgainstNull, position: int, control: Control = "push") -
 
 def _last_states(trace: Trace) -> Float32[np.ndarray, "row position d_model"]:
     return np.stack([trace.residuals(row)[-1] for row in range(len(trace.rows))])
-
-
-def _control(recipe: Recipe) -> Control:
-    if not recipe.erasures:
-        return "push"
-    return "change" if recipe.doses else "erasure"
 
 
 def _provenance(model: LoadedModel, recipe: Recipe, nulls: int, kind: str, seed: int) -> Provenance:

@@ -5,18 +5,14 @@ scripts and styles written here, known by their hashes. Model text enters as esc
 JSON that cannot close its own script element.
 """
 
-import base64
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from html import escape
 from pathlib import Path
 
 from components import lens_grid
-from components.grid_data import GridData, drawable
+from components.figures import page
+from components.grid_data import GridData
 
-_HERE = Path(__file__).parent
-_PAGE_STYLE = (_HERE / "grid_html.css").read_text(encoding="utf-8")
-_PAGE_SCRIPT = (_HERE / "grid_html.js").read_text(encoding="utf-8")
+_PAGE_SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 
 # What would end a script element, or a line of JavaScript, in the middle of a string.
 _UNSAFE_IN_SCRIPT = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
@@ -41,15 +37,15 @@ def grid_html(
         code: the lines of Python that compute the same.
         cursor: the (position, layer) shown at first.
     """
-    style = f"{lens_grid.STYLE}\n{_PAGE_STYLE}"
+    style = f"{lens_grid.STYLE}\n{page.STYLE}"
     script = f"{lens_grid.JAVASCRIPT}\n{_PAGE_SCRIPT}"
     return "\n".join(
         [
-            *_head(title, style, script),
+            *page.head(title, style, script),
             *_picture(data, title, cursor),
-            *(f'<p class="explanation">{_text(paragraph)}</p>' for paragraph in explanation),
-            *_provenance(provenance),
-            *_code(code),
+            *(f'<p class="explanation">{page.text(paragraph)}</p>' for paragraph in explanation),
+            *page.provenance_list(provenance),
+            *page.code_block(code),
             *_table(data),
             "</main>",
             f'<script type="application/json" id="grid-data">{_json(data)}</script>',
@@ -60,31 +56,10 @@ def grid_html(
     )
 
 
-def _head(title: str, style: str, script: str) -> Iterator[str]:
-    yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{_policy(style, script)}">'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield '<meta name="referrer" content="no-referrer">'
-    yield f"<title>{_text(title)}</title>"
-    yield f"<style>{style}</style>\n</head>\n<body>\n<main>"
-
-
-def _policy(style: str, script: str) -> str:
-    return (
-        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)};"
-        " base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(source: str) -> str:
-    digest = hashlib.sha256(source.encode("utf-8")).digest()
-    return f"'sha256-{base64.b64encode(digest).decode('ascii')}'"
-
-
 def _picture(data: GridData, title: str, cursor: tuple[int, int] | None) -> Iterator[str]:
     position, layer = cursor or (len(data.tokens) - 1, data.layers[-1])
     yield "<header>"
-    yield f"<h1>{_text(title)}</h1>"
+    yield f"<h1>{page.text(title)}</h1>"
     yield '<button type="button" id="theme" aria-pressed="false">Dark</button>'
     yield "</header>"
     yield f'<div id="grid" data-position="{int(position)}" data-layer="{int(layer)}"></div>'
@@ -92,26 +67,14 @@ def _picture(data: GridData, title: str, cursor: tuple[int, int] | None) -> Iter
     yield "<noscript><p>The table at the end holds the same words and numbers.</p></noscript>"
 
 
-def _provenance(provenance: Mapping[str, object]) -> Iterator[str]:
-    yield '<h2>Where it comes from</h2>\n<dl class="provenance">'
-    for name, value in provenance.items():
-        yield f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>"
-    yield "</dl>"
-
-
-def _code(code: str) -> Iterator[str]:
-    if code:
-        yield f'<h2>The same in Python</h2>\n<pre class="code"><code>{escape(code)}</code></pre>'
-
-
 def _table(data: GridData) -> Iterator[str]:
     yield "<details>"
-    yield f"<summary>The same as a table: likeliest word and {_text(data.value_label)}</summary>"
+    yield f"<summary>The same as a table: likeliest word and {page.text(data.value_label)}</summary>"
     yield '<div class="table" tabindex="0" role="region" aria-label="table">'
-    yield f"<table><caption>{_text(data.alt)}</caption>"
+    yield f"<table><caption>{page.text(data.alt)}</caption>"
     yield '<thead><tr><th scope="col">layer</th>'
     for position, token in enumerate(data.tokens):
-        yield f'<th scope="col">{position}: <bdi>{_text(token.label)}</bdi></th>'
+        yield f'<th scope="col">{position}: <bdi>{page.text(token.label)}</bdi></th>'
     yield "</tr></thead>\n<tbody>"
     for row in reversed(range(len(data.layers))):
         yield f'<tr><th scope="row">{data.layers[row]}</th>{"".join(_row(data, row))}</tr>'
@@ -122,13 +85,8 @@ def _row(data: GridData, row: int) -> Iterator[str]:
     for position in range(len(data.tokens)):
         value = data.value[row, position]
         number = f"{value:.4g}" if value == value else "not defined"
-        yield f"<td><bdi>{_text(data.word(row, position))}</bdi> <span>{number}</span></td>"
+        yield f"<td><bdi>{page.text(data.word(row, position))}</bdi> <span>{number}</span></td>"
 
 
 def _json(data: GridData) -> str:
     return data.as_json().translate(_UNSAFE_IN_SCRIPT)
-
-
-def _text(value: object) -> str:
-    """Escaped, at full length: prose may be longer than a word, and is drawn letter by letter."""
-    return escape("".join(map(drawable, str(value))))

@@ -34,12 +34,14 @@ def trajectories(curve: LayerCurve, layer: int) -> go.Figure:
     return figure
 
 
-def _lines(named: Iterable[tuple[str, Sequence[float | None]]], shown: str) -> go.Figure:
+def _lines(
+    named: Iterable[tuple[str, Sequence[float | None]]], shown: str, layers: Sequence[int] | None = None
+) -> go.Figure:
     figure, colors = go.Figure(), _colors()
     for i, (label, values) in enumerate(named):
         name = for_plotly(label)
         figure.add_scatter(
-            x=list(range(len(values))),
+            x=list(range(len(values)) if layers is None else layers),
             y=values,
             name=name,
             mode="lines+markers",
@@ -55,10 +57,16 @@ def _colors() -> list[str]:
     return st.get_option(f"theme.{st.context.theme.type or 'light'}.chartCategoricalColors")
 
 
-def draw_by_layer(named: Mapping[str, Sequence[float]], unit: str, key: str, log: bool = False) -> None:
-    """Plain lines over layers; on a logarithmic axis zeros are left out."""
+def draw_by_layer(
+    named: Mapping[str, Sequence[float]],
+    unit: str,
+    key: str,
+    log: bool = False,
+    layers: Sequence[int] | None = None,
+) -> None:
+    """Plain lines over layers, all of them or those given; on a logarithmic axis zeros are left out."""
     drawn = {name: [value or None for value in values] if log else values for name, values in named.items()}
-    figure = _lines(drawn.items(), "%{y:.3g}")
+    figure = _lines(drawn.items(), "%{y:.3g}", layers)
     figure.update_layout(
         height=280,
         margin={"l": 8, "r": 8, "t": 8, "b": 70},
@@ -71,8 +79,12 @@ def draw_by_layer(named: Mapping[str, Sequence[float]], unit: str, key: str, log
         figure,
         key=key,
         config={"displayModeBar": False},
-        alt=f"{unit} by layer, from the embedding to the last: {ends}.",
+        alt=f"{unit} by layer, {_extent(layers)}: {ends}.",
     )
+
+
+def _extent(layers: Sequence[int] | None) -> str:
+    return "from the embedding to the last" if layers is None else f"from layer {layers[0]} to {layers[-1]}"
 
 
 def draw_trajectories(curve: LayerCurve, layer: int, key: str) -> None:

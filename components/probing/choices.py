@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from analysis import AnalysisError, sides
+from analysis import AnalysisError, sides, table_files
 from analysis.captures import EACH, SPOTS, spot_of
 from analysis.data.labelled_sets import IDS, card, labelled_sets
 from analysis.labelled import MOST, LabelledSet
@@ -136,7 +136,7 @@ def _draw_table() -> None:
     uploaded = st.file_uploader(
         "A table with columns `text` and `label`, and if you like `group` (what must stay together in a split) and "
         "`span` (the words the label is about)",
-        type=[kind[1:] for kind in sides.TABLES],
+        type=[kind[1:] for kind in table_files.TABLES],
         key="probe_table",
     )
     state, key = st.session_state, f"{OWN}_set"
@@ -150,7 +150,7 @@ def _draw_table() -> None:
         return
     if state.get("own_file") != uploaded.file_id:
         state[key] = _read(
-            lambda: from_table(sides.read_table(uploaded.getvalue(), uploaded.name), uploaded.name)
+            lambda: from_table(sides.read_table(uploaded.getvalue(), uploaded.name, MOST), uploaded.name)
         )
         state.own_file = uploaded.file_id if state[key] is not None else None
 

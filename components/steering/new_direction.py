@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from analysis import AnalysisError, Direction, LoadedModel, exchange, library, sides
+from analysis import AnalysisError, Direction, LoadedModel, exchange, library, sides, table_files
 from analysis.data.presets import concepts
 from analysis.jobs import Job
 from analysis.methods import activation_difference, contrast
@@ -109,7 +109,7 @@ def _from_labelled(frame: Frame) -> Job[Direction] | None:
     """A table of texts and labels, or of pairs."""
     uploaded = st.file_uploader(
         "A table with columns `text` and `label`, or `positive` and `negative`",
-        type=[kind[1:] for kind in sides.TABLES],
+        type=[kind[1:] for kind in table_files.TABLES],
         key="new_table",
     )
     if uploaded is None:

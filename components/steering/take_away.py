@@ -175,20 +175,23 @@ def snippet(frame: Frame, controls: Controls) -> str:
         *opening_lines(frame.tokens, frame.model.revision),
         "usual = background.background(model)",
     ]
-    rows = session.view().recipe
-    doses = [_dose_lines(view, number) for number, view in _numbered(rows, erases=False)]
-    erasures = [_erasure_lines(view, number) for number, view in _numbered(rows, erases=True)]
-    for own, _ in (*doses, *erasures):
-        lines += own
-    erased = f", {_tuple(erasures)}" if erasures else ""
     lines += [
-        f"recipe = Recipe('recipe', {_tuple(doses)}{erased})",
+        *recipe_lines(session.view().recipe),
         f"controls = {dataclasses.asdict(controls)}",
         "measured = effect.measure(model, tokens, recipe, usual, **controls)",
         *_verdict_lines(frame),
         *_writing_lines(controls),
     ]
     return "\n".join(lines)
+
+
+def recipe_lines(rows: tuple[DoseView, ...]) -> list[str]:
+    """Python that makes the rows of the editor as `recipe`, where `model` is open; what it imports comes first."""
+    doses = [_dose_lines(view, number) for number, view in _numbered(rows, erases=False)]
+    erasures = [_erasure_lines(view, number) for number, view in _numbered(rows, erases=True)]
+    erased = f", {_tuple(erasures)}" if erasures else ""
+    made = [line for own, _ in (*doses, *erasures) for line in own]
+    return [*made, f"recipe = Recipe('recipe', {_tuple(doses)}{erased})"]
 
 
 def _numbered(rows: tuple[DoseView, ...], *, erases: bool) -> Iterator[tuple[int, DoseView]]:
@@ -206,7 +209,7 @@ def _dose_lines(view: DoseView, number: int) -> tuple[list[str], str]:
     name = f"direction_{number}"
     layers = f"({name}.layer, {name}.layer)" if view.layers is None else repr(view.layers)
     dose = f"Dose({name}, {view.strength}, {layers}, {view.operation!r}, {view.positions!r}, {view.stream!r})"
-    return _direction_lines(view, name), dose
+    return direction_lines(view.reference, name), dose
 
 
 def _erasure_lines(view: DoseView, number: int) -> tuple[list[str], str]:
@@ -245,9 +248,9 @@ def _writing_lines(controls: Controls) -> list[str]:
     ]
 
 
-def _direction_lines(view: DoseView, name: str) -> list[str]:
-    """How one direction is had again."""
-    kind, _, rest = view.reference.partition(".")
+def direction_lines(reference: str, name: str) -> list[str]:
+    """Python that makes the direction of a reference anew as `name`."""
+    kind, _, rest = reference.partition(".")
     if kind == "preset":
         chat = concept(rest).chat
         return [

@@ -27,6 +27,8 @@ class FakeHub:
     sizes: dict[str, int] = field(default_factory=dict)
     """Claimed sizes, where they should differ from the true ones."""
     asked: list[str] = field(default_factory=list)
+    sent: int = 0
+    """Bytes of all answers so far."""
     url: str = ""
 
     def put_folder(self, repo: str, folder: Path) -> None:
@@ -117,6 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             for start in range(0, len(body), 16384):
                 self.wfile.write(body[start : start + 16384])
+                self.hub.sent += len(body[start : start + 16384])
                 if self.hub.slow and len(body) > 16384:
                     time.sleep(self.hub.slow)
         except OSError:  # the client went away, as a cancelled one does

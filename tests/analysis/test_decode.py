@@ -115,7 +115,7 @@ def test_seeds_reproduce_while_four_threads_generate_at_once(toy):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     assert all(same(steps, solo[i]) for i in range(4) for steps in found[i])
 
 

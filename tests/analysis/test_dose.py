@@ -379,7 +379,7 @@ def test_it_stops_within_one_token_of_being_cancelled(respond, planted, monkeypa
 def test_a_cancelled_job_ends(respond):
     job = start("dose", lambda report: respond(new_tokens=200, nulls=8, report=report))
     job.cancel()
-    assert job.wait(20)
+    assert job.wait(120)
     assert job.state == "cancelled"
 
 

@@ -15,7 +15,7 @@ from analysis.models.decode import Sampling
 
 TEXT = "The sea is deep."
 MIDDLE = Site(2)
-LONG = 20
+LONG = 120
 """Seconds after which a wait has failed."""
 
 
@@ -318,36 +318,18 @@ def test_hooks_do_nothing_without_a_plan_and_a_plan_ends_with_its_block(toy, not
 # shared
 
 
-def test_two_generations_at_once_take_turns(toy):
-    """A long text must not keep a second person waiting until it ends."""
-    length, log = 40, []
-    reached, opened = threading.Event(), threading.Event()
-
-    def hold():
-        reached.set()
-        opened.wait(LONG)
-
-    holder = threading.Thread(target=toy.worker.do, args=(hold,))
-    holder.start()
-    assert reached.wait(LONG)
-
-    def write(name: str):
-        for _ in toy.generate(TEXT, max_new_tokens=length):
-            log.append(name)
-
-    writers = [threading.Thread(target=write, args=(name,)) for name in "ab"]
-    for writer in writers:
-        writer.start()
-    while toy.worker._calls.qsize() < 2:
-        assert not opened.wait(0.001)
-    opened.set()
-    for thread in (holder, *writers):
-        thread.join(LONG)
-    assert log.count("a") == log.count("b") == length
-    first = log[-1] == "a" and "b" or "a"  # who finished first
-    when_first_ended = length - log[::-1].index(first) + length
-    other_by_then = log[:when_first_ended].count("b" if first == "a" else "a")
-    assert other_by_then >= length // 4
+def test_two_generations_at_once_take_turns(toy, monkeypatch):
+    """A long text must not keep a second person waiting until it ends: every token is a call of its own."""
+    length, calls, do = 40, [], toy.worker.do
+    alone = [step.ids for step in toy.generate(TEXT, max_new_tokens=length)]
+    monkeypatch.setattr(toy.worker, "do", lambda call: [calls.append(call), do(call)][1])
+    one, other = (toy.generate(TEXT, max_new_tokens=length) for _ in range(2))
+    seen, texts = [0], []
+    for pair in zip(one, other, strict=True):
+        texts.append([step.ids for step in pair])
+        seen.append(len(calls))
+    assert texts == [[ids, ids] for ids in alone]
+    assert all(later >= before + 2 for before, later in zip(seen, seen[1:], strict=False))
 
 
 def test_results_do_not_depend_on_who_asked_before(toy):

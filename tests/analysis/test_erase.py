@@ -13,9 +13,12 @@ from analysis.probing.curves import probe_layers
 from analysis.probing.splits import parts
 
 
-@pytest.fixture(autouse=True)
-def apart(tmp_path, monkeypatch):
-    monkeypatch.setenv("BATHYSCOPE_HOME", str(tmp_path))
+@pytest.fixture(autouse=True, scope="module")
+def apart(tmp_path_factory):
+    """A store of the module's own: what one test has captured, the next one takes from there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BATHYSCOPE_HOME", str(tmp_path_factory.mktemp("store")))
+        yield
 
 
 def endings(which: int = 0, count: int = 480) -> LabelledSet:

@@ -6,7 +6,6 @@ import math
 import pickle
 import struct
 import tempfile
-import time
 from dataclasses import replace
 
 import gguf
@@ -590,9 +589,8 @@ def a_tensor(name="direction.1", length=4, offset=0, axes=1) -> bytes:
     ],
 )
 def test_a_lying_gguf_ends_in_a_sentence(data, words):
-    begun = time.monotonic()
+    """Whoever believed these counts would read for ever or fill the memory."""
     assert words in told(exchange.from_gguf, data, "bad")
-    assert time.monotonic() - begun < 1
 
 
 # ---- any file

@@ -23,9 +23,19 @@ from analysis.probing.splits import fold, merged, split
 
 each = pytest.mark.parametrize("id", IDS)
 OF_CLASSES = tuple(id for id in IDS if card(id).kind == "classes")
-TOLD_BY_NO_GROUP = tuple(id for id in OF_CLASSES if id not in ("part_of_speech", "categories"))
+TOLD_BY_NO_GROUP = tuple(id for id in OF_CLASSES if id not in ("part_of_speech", "senses", "categories"))
 """Every group has every class equally often."""
-WITH_SPANS = ("gender", "part_of_speech", "categories", "days", "months", "cities", "years", "magnitude")
+WITH_SPANS = (
+    "gender",
+    "part_of_speech",
+    "senses",
+    "categories",
+    "days",
+    "months",
+    "cities",
+    "years",
+    "magnitude",
+)
 GENDERED = {"he": "she", "his": "her", "him": "her"}
 
 
@@ -279,6 +289,19 @@ def test_several_words_have_two_roles_and_one_sentence_has_both():
     assert sum(len(found) > 1 for found in roles.values()) >= 20
     assert sum(len(found) > 1 for found in within.values()) >= 10
     assert roles["book"] == {"noun", "verb"}
+
+
+def test_a_word_stands_in_both_senses_behind_what_tells_them_apart():
+    known, given = card("senses"), labelled_set("senses")
+    of_word = defaultdict(Counter)
+    for text, span, label in zip(given.texts, given.spans, labels(given), strict=True):
+        word = text[slice(*span)].lower()
+        assert known.parents[label] == word == label.partition(" (")[0]
+        assert len(words(text[: span[0]])) >= 3, text
+        assert [each for each in words(text) if each in known.parents.values()] == [word], text
+        of_word[word][label] += 1
+    assert len(of_word) >= 5
+    assert all(len(senses) == 2 and min(senses.values()) >= 12 for senses in of_word.values())
 
 
 def test_every_category_has_a_parent_and_a_parent_has_50_words_or_more():

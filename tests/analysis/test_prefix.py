@@ -137,7 +137,7 @@ def test_two_threads_may_begin_from_one_prefix_at_once(toy):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     assert all(found[i] == [alone[i]] * 5 for i in range(4))
     assert bytes_of(prefix) == before
 

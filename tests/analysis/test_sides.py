@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import sides
+from analysis import sides, table_files
 from analysis.errors import AnalysisError
 from analysis.sides import Sides, from_lines, from_table, labels_of, read_table, to_lines
 
@@ -50,7 +50,7 @@ def test_lines_are_pairs_with_empty_lines_passed_over():
     assert from_lines("good | bad\nup | down", chat=True).chat
 
 
-@pytest.mark.parametrize("kind", sides.TABLES)
+@pytest.mark.parametrize("kind", table_files.TABLES)
 def test_every_kind_of_table_is_read_as_pairs_and_as_a_labelled_set(kind):
     pairs = uploaded(encoded(PAIRS, kind), f"My.Table{kind.upper()}")
     assert pairs == Sides(("good day", "fine"), ("bad day", "foul"))
@@ -132,7 +132,7 @@ def test_hostile_text_stays_text(text):
     typed = text.replace("|", "")
     assert from_lines(f"{typed} | a\nb | c").positive[0] == typed
     table = pd.DataFrame({"positive": [text, "b"], "negative": ["a", "c"]})
-    for kind in sides.TABLES:
+    for kind in table_files.TABLES:
         assert uploaded(encoded(table, kind), f"t{kind}").positive[0] == text
 
 
@@ -147,7 +147,7 @@ def test_half_a_surrogate_pair_is_kept_as_text_or_refused():
 
 
 @pytest.mark.parametrize("table", [PAIRS, LABELLED], ids=["pairs", "labelled"])
-@pytest.mark.parametrize("kind", sides.TABLES)
+@pytest.mark.parametrize("kind", table_files.TABLES)
 def test_a_damaged_file_gives_a_sentence_or_a_table_and_nothing_else(kind, table, rng):
     valid, random = encoded(table, kind), rng(0)
     damaged = [valid[: round(cut)] for cut in np.linspace(0, len(valid), 25, endpoint=False)]
@@ -307,7 +307,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_parsed(monkeypatch):
     monkeypatch.setattr(sides, "LARGEST", len(data))
     assert uploaded(data, "t.csv")
     monkeypatch.setattr(sides, "LARGEST", len(data) - 1)
-    monkeypatch.setattr(sides, "_parsed", lambda *_: pytest.fail("it was parsed"))
+    monkeypatch.setattr(table_files, "_text_table", lambda *_: pytest.fail("it was parsed"))
     with pytest.raises(AnalysisError, match="t.csv has 0 MB; at most 0 are read"):
         uploaded(data, "t.csv")
 

@@ -1,5 +1,6 @@
 """From what a person types to files on this disk, and the sentences for what cannot be had."""
 
+import io
 import json
 import shutil
 import struct
@@ -25,6 +26,8 @@ from analysis.models.spec import DEFAULT_SOURCE, ModelSpec
 from tests.analysis import fake_hub, small_models
 
 HERE = "bathyscope-tests/tiny"
+LONG = 120
+"""Seconds after which a wait has failed."""
 
 
 @pytest.fixture(scope="module")
@@ -311,8 +314,8 @@ def test_a_model_larger_than_the_disk_is_refused_before_it_is_fetched(served):
 
 
 def test_bytes_are_reported_and_a_slow_download_stops_at_once(served, monkeypatch):
-    served.repos[HERE]["model.safetensors"] = bytes(1 << 20)
-    served.slow = 0.3
+    served.repos[HERE]["model.safetensors"] = bytes(1 << 22)
+    served.slow = 0.3  # the whole file would take more than a minute
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 16384)  # 10 MB, as long as this file would take
     seen = threading.Event()
 
@@ -325,15 +328,14 @@ def test_bytes_are_reported_and_a_slow_download_stops_at_once(served, monkeypatc
         return report
 
     job = start("fetch", lambda r: hub.fetch(HERE, None, report_until_first_bytes(r)))
-    assert seen.wait(20), job.error
+    assert seen.wait(LONG), job.error
     for _ in range(10):  # nothing else writes over the bytes while they come
-        assert job.progress.message.startswith("Downloading") and job.progress.total > 1 << 20
+        assert job.progress.message.startswith("Downloading") and job.progress.total > 1 << 22
         time.sleep(0.05)
     job.cancel()
-    begun = time.monotonic()
-    assert job.wait(5.0)
-    assert time.monotonic() - begun < 1
+    assert job.wait(LONG)
     assert job.state == "cancelled"
+    assert served.sent < 1 << 21
 
 
 # ---- GGUF files
@@ -394,12 +396,11 @@ def test_a_truncated_gguf_is_refused(tmp_path):
     ],
 )
 def test_a_lying_header_ends_in_a_sentence(tmp_path, data, words):
+    """Whoever believed these counts would read for ever or fill the memory."""
     path = tmp_path / "m.gguf"
     path.write_bytes(data)
-    begun = time.monotonic()
     with pytest.raises(AnalysisError, match=words):
         locate(spec(path))
-    assert time.monotonic() - begun < 1
 
 
 @settings(max_examples=300, deadline=None)
@@ -439,10 +440,11 @@ def quantised(tmp_path_factory) -> Path:
     return packaged.installed() or packaged.unpack(packaged.download(place), place)
 
 
-def test_the_default_is_found_at_once_the_second_time(default):
-    begun = time.monotonic()
+def test_the_default_is_found_at_once_the_second_time(default, monkeypatch):
+    for name in ("installed", "download", "unpack", "verify"):
+        monkeypatch.setattr(packaged, name, lambda *given: pytest.fail("made anew"))
+    monkeypatch.setattr(gguf_files, "convert", lambda *given: pytest.fail("converted anew"))
     assert locate(ModelSpec()) == default
-    assert time.monotonic() - begun < 0.1
     assert (default.kind, default.source_title) == ("packaged", DEFAULT_SOURCE)
     assert default.revision == packaged.SHA256[:16]
 
@@ -577,10 +579,12 @@ def test_a_cancelled_conversion_leaves_nothing(quantised, own_store):
 
 def test_identity_reads_little(default, monkeypatch):
     read = []
-    monkeypatch.setattr(
-        files, "_sample", lambda digest, path, plain=files._sample: read.append(path) or plain(digest, path)
-    )
-    begun = time.monotonic()
+
+    class Counted(io.BufferedReader):
+        def read(self, size=-1):
+            read.append(super().read(size))
+            return read[-1]
+
+    monkeypatch.setattr(files, "open", lambda path, mode: Counted(io.FileIO(path, mode)), raising=False)
     assert len(files.identity(default.folder)) == 16
-    assert read
-    assert time.monotonic() - begun < 0.5
+    assert 0 < sum(map(len, read)) < files.bytes_on_disk(default.folder) / 100

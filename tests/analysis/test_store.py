@@ -5,12 +5,14 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis import store
 from analysis.errors import AnalysisError
+from analysis.jobs import silent
 
 
 @pytest.fixture(autouse=True)
@@ -163,3 +165,26 @@ def test_what_was_used_longest_ago_is_deleted_first():
     assert [place.exists() for place in places] == [True, False, False, True]
     store.prune("states", 10, places[0])
     assert [place.exists() for place in places] == [True, False, False, False]
+
+
+def test_what_is_in_use_or_being_written_is_not_deleted():
+    places = [store.folder("states", f"s{number}") for number in range(4)]
+    for place in places:
+        (place / "values").write_bytes(b"x" * 100)
+    with store.held("states-s2", silent, "waiting"):
+        store.prune("states", 0, places[0], places[1])
+    assert [place.exists() for place in places] == [True, True, True, False]
+    store.prune("states", 0, places[0])
+    assert [place.exists() for place in places] == [True, False, False, False]
+
+
+def test_a_table_is_read_with_the_mark_it_was_written_with(tmp_path):
+    table = pd.DataFrame({"a": [1, 2], "b": ["x", None]})
+    store.write_table(tmp_path / "t.parquet", table, "made of this")
+    assert store.mark_of(tmp_path / "t.parquet") == "made of this"
+    assert store.read_table(tmp_path / "t.parquet").equals(table)
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    assert store.mark_of(tmp_path / "t.parquet") is None
+    assert store.mark_of(tmp_path / "none.parquet") is None
+    with pytest.raises(AnalysisError, match="cannot be read"):
+        store.read_table(tmp_path / "t.parquet")

@@ -15,7 +15,7 @@ from analysis.models import hooks
 from analysis.models.decode import Sampling
 
 THREADS = 8
-REQUESTS = 200
+REQUESTS = 100
 """Of each thread."""
 LONG = 120
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks import app, decoding, engine, lens, probing
+from tests.benchmarks import app, decoding, engine, lens, maps, probing, prompt_map
 from tests.benchmarks.measure import Quantity
 
 BENCHMARKS = (
@@ -30,6 +30,8 @@ BENCHMARKS = (
     app.cached_page,
     lens.fitting,
     probing.probing,
+    prompt_map.mapping,
+    maps.many_points,
 )
 """Every benchmark there is: each yields one or more quantities."""
 OUTPUT = Path(".bench/latest.json")

@@ -36,15 +36,19 @@ def chromium():
 WAIT = 60_000  # milliseconds
 
 
-@pytest.fixture(scope="module")
-def toy_app(tmp_path_factory):
-    """The app on the random toy, with a store of its own."""
+@pytest.fixture(scope="session")
+def toy_app(chromium, tmp_path_factory):
+    """The app on the random toy, with a store of its own, visited once: the first deep link finds no page."""
     environment = os.environ | {
         "BATHYSCOPE_MODEL": TOY,
         "BATHYSCOPE_HOME": str(tmp_path_factory.mktemp("home")),
         "HF_HUB_OFFLINE": "1",
     }
     with served("app.py", environment) as address:
+        first = chromium.new_page()
+        first.goto(address)
+        first.get_by_text("Bathyscope", exact=True).wait_for(timeout=WAIT)
+        first.close()
         yield address
 
 
@@ -52,10 +56,6 @@ def toy_app(tmp_path_factory):
 def visitor(chromium, toy_app):
     """`visitor(path, **address)` opens a page of the app on the toy in a context of its own; `url` opens a link."""
     contexts, errors = [], []
-    warm = chromium.new_page()  # the first deep link of a process finds no page
-    warm.goto(toy_app)
-    warm.get_by_text("Bathyscope", exact=True).wait_for(timeout=WAIT)
-    warm.close()
 
     def go(path="", url=None, height=1000, **address):
         context = chromium.new_context(viewport={"width": 1280, "height": height})

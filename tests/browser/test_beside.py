@@ -6,13 +6,13 @@ import pytest
 
 from components.beside import Column
 from components.kinds import KINDS
+from tests.browser.acting import WAIT, act, eventually, shows
 from tests.browser.served import served
-from tests.browser.test_lens_grid import HOSTILE, says
+from tests.browser.test_lens_grid import HOSTILE
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).parents[2]
-WAIT = 15_000  # milliseconds
 READABLE = 4.5
 
 SCRIPT = """
@@ -107,9 +107,18 @@ def scroller(page, kind):
 
 
 def more(page, expected):
-    page.get_by_role("button", name="more").click()
-    says(page, f"words {expected}")
-    page.wait_for_timeout(100)
+    """Let every text go on until this many words of it are drawn."""
+    button, said = page.get_by_role("button", name="more"), page.get_by_text(f"words {expected}", exact=True)
+    act(page, button.click, shows(said))
+    card(page, "base").locator(".written").filter(has_text=f"word{expected - 1}").wait_for()
+
+
+def again(page):
+    """Begin all texts anew."""
+    button, said = page.get_by_role("button", name="again"), page.get_by_text("words 4", exact=True)
+    act(page, button.click, shows(said))
+    text = card(page, "base").locator(".text")
+    eventually(page, lambda: text.inner_text() == "It was word0 word1 word2 word3")
 
 
 # ---- while texts grow
@@ -146,8 +155,8 @@ def test_only_the_new_words_are_drawn(visit):
 def test_a_reader_at_the_end_follows_the_text(visit):
     page = visit("fixed&words=100")
     more(page, 104)
-    here = scroller(page, "base").evaluate("box => box.scrollHeight - box.clientHeight - box.scrollTop")
-    assert here < 2
+    left = "box => box.scrollHeight - box.clientHeight - box.scrollTop"
+    eventually(page, lambda: scroller(page, "base").evaluate(left) < 2)
     assert scroller(page, "base").evaluate("box => box.scrollTop") > 0
 
 
@@ -186,11 +195,7 @@ def test_what_is_ended_begins_at_its_beginning(visit):
 
 
 def test_a_new_text_replaces_the_old_one(visit):
-    page = visit()
-    page.get_by_role("button", name="again").click()
-    says(page, "words 4")
-    page.wait_for_timeout(100)
-    assert card(page, "base").locator(".text").inner_text() == "It was word0 word1 word2 word3"
+    again(visit())
 
 
 # ---- marks, names and keys
@@ -244,13 +249,12 @@ def test_the_edited_text_is_told_once_and_when_it_has_ended(visit):
     more(page, 136)
     assert said.all_text_contents() == ["", "", ""]
     more(page, LENGTH)
+    eventually(page, lambda: any(said.all_text_contents()))
     base, edited, null = said.all_text_contents()
     assert base == null == ""
     assert edited.startswith("edited has ended:  word0 word1x1 word2")
-    page.get_by_role("button", name="again").click()
-    says(page, "words 4")
-    page.wait_for_timeout(100)
-    assert said.all_text_contents() == ["", "", ""]
+    again(page)
+    eventually(page, lambda: said.all_text_contents() == ["", "", ""])
 
 
 def test_cards_are_named_regions_and_what_scrolls_can_be_reached(visit):

@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.browser.test_app import asked, no_sideways_scroll, rest, until
+from tests.browser.acting import act, downloaded, eventually, rest, shows
+from tests.browser.served import PROMPT
+from tests.browser.test_app import asked, no_sideways_scroll, until
 
 pytestmark = pytest.mark.browser
 
@@ -22,16 +24,16 @@ def visit(visitor):
 
 def test_a_concept_is_erased_and_a_link_shows_the_same_elsewhere(visit):
     page = visit()
-    page.get_by_role("button", name="Erase it").click()
-    page.get_by_role("region", name="edited").wait_for()
+    edited = page.get_by_role("region", name="edited")
+    act(page, page.get_by_role("button", name="Erase it").click, shows(edited))
     page.get_by_text("random erasures of the same rank").wait_for()
     until(page, erase="leace*1-1*0*-*-*1")
     rest(page)
     other = visit(url=page.url)
     other.get_by_text("random erasures of the same rank").wait_for()
-    assert asked(other) == asked(page)
     rest(other)
-    assert no_sideways_scroll(other)
+    assert asked(other) == asked(page)
+    eventually(other, lambda: no_sideways_scroll(other))
 
 
 def test_layers_are_chosen_by_keyboard(visit):
@@ -39,21 +41,23 @@ def test_layers_are_chosen_by_keyboard(visit):
     page.get_by_role("region", name="edited").wait_for()
     page.get_by_text("random erasures of the same rank").wait_for()
     rest(page)
+    box = page.get_by_role("textbox", name="Prompt")
+    eventually(
+        page, lambda: box.input_value() == PROMPT, lambda: f"the link's prompt is {box.input_value()!r}"
+    )
     page.get_by_role("slider", name="Layers — end").press("ArrowRight")
-    page.get_by_text("at layers 1, 2, read at").wait_for()
     until(page, erase="leace*1-2*0*-*-*1")
+    page.get_by_text("at layers 1, 2, read at").wait_for()
 
 
 def test_a_certificate_is_measured_and_exported(visit):
     page = visit("leace*2-2*0*-*-*1")
     page.get_by_role("region", name="edited").wait_for()
     rest(page)
-    page.get_by_text("Certificate", exact=True).click()
-    page.get_by_role("button", name="Measure the certificate").click()
+    measure = page.get_by_role("button", name="Measure the certificate")
+    act(page, page.get_by_text("Certificate", exact=True).click, shows(measure))
+    announced = page.get_by_text("Runs every example with the erasure")
+    act(page, measure.click, lambda: announced.count() == 0)
     page.get_by_text("Guaranteed").wait_for()
-    rest(page)
     for name, begins in (("HTML", b"<!doctype html>"), ("JSON", b'{\n  "format": "bathyscope-certificate')):
-        with page.expect_download() as download:
-            page.get_by_role("button", name=name, exact=True).click()
-        with open(download.value.path(), "rb") as saved:
-            assert saved.read().startswith(begins)
+        assert downloaded(page, page.get_by_role("button", name=name, exact=True))[1].startswith(begins)

@@ -8,12 +8,12 @@ import pytest
 from components.figures.grid_html import grid_html
 from components.grid_data import ColorScale, GridData, GridToken
 from components.ramps import ramp
+from tests.browser.acting import WAIT, act, downloaded, eventually, shows
 from tests.browser.served import served
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).parents[2]
-WAIT = 15_000  # milliseconds
 
 SCRIPT = """
 import time
@@ -137,9 +137,8 @@ def says(page, text):
 
 def test_a_click_reaches_python_and_the_strip(visit):
     page = visit()
-    cell(page, 5, 20).click()
-    says(page, "cursor 5 20")
-    assert page.locator('.token-strip [aria-selected="true"]').get_attribute("data-position") == "5"
+    act(page, cell(page, 5, 20).click, shows(page.get_by_text("cursor 5 20", exact=True)))
+    page.locator('.token-strip [aria-selected="true"][data-position="5"]').wait_for()
 
 
 def test_a_token_of_the_strip_moves_the_grid(visit):
@@ -215,9 +214,9 @@ def test_the_same_data_keeps_every_cell(visit):
 
 def test_the_card_shows_five_words_and_leaves(visit):
     page = visit()
-    cell(page, 8, 30).hover()
     card = page.locator(".card")
-    assert card.locator(".card-word").count() == 5
+    act(page, cell(page, 8, 30).hover, shows(card))
+    eventually(page, lambda: card.locator(".card-word").count() == 5)
     assert card.locator(".percent").all_inner_texts() == ["60 %", "20 %", "10 %", "5.0 %", "<0.1 %"]
     assert "id 8" in card.inner_text()
     box = card.bounding_box()
@@ -249,10 +248,8 @@ def test_every_cell_has_a_name_and_the_grid_counts_its_rows(visit):
 
 def test_hostile_words_stay_words(visit):
     page = visit("hostile")
-    cell(page, 1, 30).hover()
-    page.locator(".card").wait_for()
-    cell(page, 1, 30).click()
-    says(page, "cursor 1 30")
+    act(page, cell(page, 1, 30).hover, shows(page.locator(".card")))
+    act(page, cell(page, 1, 30).click, shows(page.get_by_text("cursor 1 30", exact=True)))
     assert page.evaluate("window.__pwned") is None
     assert page.locator(".lens-grid img, .lens-grid script").count() == 0
 
@@ -263,7 +260,7 @@ def test_only_the_columns_in_sight_exist(visit):
     assert headers.count() < 40
     page.locator(".scroller").evaluate("grid => { grid.scrollLeft = grid.scrollWidth }")
     cell(page, 255, 30).wait_for()
-    assert headers.count() < 40
+    eventually(page, lambda: headers.count() < 40)
     assert cell(page, 255, 30).inner_text() == "·255,30"
     positions = headers.evaluate_all("all => all.map((one) => Number(one.dataset.position))")
     assert positions == sorted(positions)
@@ -271,10 +268,14 @@ def test_only_the_columns_in_sight_exist(visit):
 
 def test_a_cursor_from_elsewhere_scrolls_into_view(visit):
     page = visit("tokens=256")
-    page.locator(".token-strip button").nth(200).click()
-    page.locator('.cell.at-cursor[data-position="200"]').wait_for()
-    box = page.locator(".cell.at-cursor").bounding_box()
-    assert 0 < box["x"] < 1280 - box["width"]
+    there = page.locator('.cell.at-cursor[data-position="200"]')
+    act(page, page.locator(".token-strip button").nth(200).click, lambda: there.count() == 1)
+
+    def in_view():
+        box = there.bounding_box()
+        return 0 < box["x"] < 1280 - box["width"]
+
+    eventually(page, in_view)
 
 
 def test_light_and_dark_wear_their_own_colours_and_follow_the_theme(visit):
@@ -283,16 +284,15 @@ def test_light_and_dark_wear_their_own_colours_and_follow_the_theme(visit):
         page.emulate_media(color_scheme=mode)
         page.locator(f'.lens-grid[data-mode="{mode}"]').wait_for()
         red, green, blue = (int(ramp("sequential", mode)[16][0][i : i + 2], 16) for i in (1, 3, 5))
-        fill = cell(page, 4, 10).evaluate("cell => getComputedStyle(cell).backgroundColor")
-        assert fill == f"rgb({red}, {green}, {blue})"
+        style = "cell => getComputedStyle(cell).backgroundColor"
+        wanted = f"rgb({red}, {green}, {blue})"
+        eventually(page, lambda style=style, wanted=wanted: cell(page, 4, 10).evaluate(style) == wanted)
 
 
 def test_the_button_saves_a_png_at_twice_the_size(visit):
     page = visit("hostile")
-    with page.expect_download() as waiting:
-        page.get_by_role("button", name="PNG").click()
-    png = Path(waiting.value.path()).read_bytes()
-    assert png.startswith(b"\x89PNG") and waiting.value.suggested_filename == "lens-grid.png"
+    name, png = downloaded(page, page.get_by_role("button", name="PNG"))
+    assert png.startswith(b"\x89PNG") and name == "lens-grid.png"
     assert int.from_bytes(png[16:20], "big") > 1_000
 
 
@@ -324,9 +324,15 @@ def test_the_cursor_clears_the_sticky_axis_and_token_row(visit, tmp_path):
     page.locator(".scroller").focus()
     for key in ("Control+End", "Control+Home", "PageDown", "End", "Control+End"):
         page.keyboard.press(key)
-        page.wait_for_timeout(100)
-        cursor, grid = (page.locator(name).bounding_box() for name in (".cell.at-cursor", ".scroller"))
-        axis, tokens = (page.locator(name).first.bounding_box() for name in (".layer", ".tokens"))
-        assert axis["x"] + axis["width"] <= cursor["x"] + 1
-        assert cursor["x"] + cursor["width"] <= grid["x"] + grid["width"] + 1
-        assert grid["y"] <= cursor["y"] + 1 and cursor["y"] + cursor["height"] <= tokens["y"] + 1
+        eventually(page, lambda: clear_of_axes(page), lambda key=key: f"hidden after {key}")
+
+
+def clear_of_axes(page):
+    cursor, grid = (page.locator(name).bounding_box() for name in (".cell.at-cursor", ".scroller"))
+    axis, tokens = (page.locator(name).first.bounding_box() for name in (".layer", ".tokens"))
+    return (
+        axis["x"] + axis["width"] <= cursor["x"] + 1
+        and cursor["x"] + cursor["width"] <= grid["x"] + grid["width"] + 1
+        and grid["y"] <= cursor["y"] + 1
+        and cursor["y"] + cursor["height"] <= tokens["y"] + 1
+    )

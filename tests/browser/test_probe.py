@@ -5,7 +5,8 @@ import re
 import pytest
 
 from components.probing.choices import EXAMPLE
-from tests.browser.test_app import asked, no_sideways_scroll, rest, until
+from tests.browser.acting import act, eventually, rest, shows
+from tests.browser.test_app import asked, at, no_sideways_scroll, until
 
 pytestmark = pytest.mark.browser
 
@@ -23,7 +24,9 @@ def visit(visitor):
 
 
 def run(page):
-    page.get_by_role("button", name="Probe all layers").click()
+    announced = page.get_by_text("Reads every example once")
+    announced.wait_for()
+    act(page, page.get_by_role("button", name="Probe all layers").click, lambda: announced.count() == 0)
     answered(page)
 
 
@@ -43,22 +46,25 @@ def lines(page):
     return page.get_by_role("textbox", name="Examples, one a line").input_value()
 
 
+def to_page(page, name, question):
+    """Follow the link to a page, and wait for what it asks."""
+    act(page, page.get_by_role("link", name=name).click, shows(page.get_by_text(question)))
+    rest(page)
+
+
 def test_a_set_is_probed_and_its_layers_chosen_by_mouse_and_keyboard(visit):
     page = visit()
-    page.get_by_role("link", name="Probe").click()
-    page.get_by_text("Is this concept linearly there").wait_for()
-    rest(page)
+    to_page(page, "Probe", "Is this concept linearly there")
     run(page)
-    curve = page.locator(".st-key-probe_curve")
-    curve.locator("path.point").nth(1).click(force=True)  # a line may lie over the mark
-    until(page, layer="1")
+    mark = page.locator(".st-key-probe_curve path.point").nth(1)
+    act(page, lambda: mark.click(force=True), at(page, layer="1"))  # a line may lie over the mark
     page.get_by_text("What layer 1 takes for what").wait_for()
     rest(page)
     page.get_by_role("slider", name="Layer").press("ArrowRight")
     until(page, layer="2")
     page.get_by_text("What layer 2 takes for what").wait_for()
     rest(page)
-    curve.locator("path.point").nth(1).click(force=True)  # chosen before, left since
+    mark.click(force=True)  # chosen before, left since
     until(page, layer="1")
 
 
@@ -71,31 +77,27 @@ def test_a_link_shows_the_same_elsewhere(visit):
     other = visit(url=page.url)
     answered(other)
     other.get_by_text("What layer 3 takes for what").wait_for()
+    rest(page)
     assert asked(other) == asked(page)
     for width in (1280, 1024):
         other.set_viewport_size({"width": width, "height": 900})
         rest(other)
-        assert no_sideways_scroll(other), width
+        eventually(other, lambda: no_sideways_scroll(other), lambda width=width: f"scrolls at {width}")
 
 
 def test_lines_are_probed_a_wrong_one_is_named_and_none_is_lost(visit):
     page = visit("written*mean*means")
-    page.get_by_role("button", name="Start from an example").click()
-    page.get_by_role("button", name="Probe all layers").wait_for()
-    assert lines(page) == EXAMPLE
+    start = page.get_by_role("button", name="Start from an example")
+    act(page, start.click, shows(page.get_by_role("button", name="Probe all layers")))
+    eventually(page, lambda: lines(page) == EXAMPLE)
     run(page)
-    write(page, f"{EXAMPLE}\nno label here")
-    page.get_by_text("Line 13 needs a text and its label").wait_for()
-    rest(page)
-    page.get_by_role("link", name="Steer").click()
-    page.get_by_text("Does this push change what the model says").wait_for()
-    rest(page)
-    page.get_by_role("link", name="Probe").click()
-    page.get_by_text("Line 13 needs a text and its label").wait_for()
-    assert lines(page).endswith("no label here")
-    rest(page)
-    write(page, f"{EXAMPLE}\nA fine day. | praise")
-    page.get_by_text("13 examples, 13 groups").wait_for()
+    wrong = "Line 13 needs a text and its label"
+    act(page, lambda: write(page, f"{EXAMPLE}\nno label here"), shows(page.get_by_text(wrong)))
+    to_page(page, "Steer", "Does this push change what the model says")
+    to_page(page, "Probe", wrong)
+    eventually(page, lambda: lines(page).endswith("no label here"))
+    right = page.get_by_text("13 examples, 13 groups")
+    act(page, lambda: write(page, f"{EXAMPLE}\nA fine day. | praise"), shows(right))
 
 
 def test_a_neuron_is_chosen_in_the_table_and_by_keyboard(visit):
@@ -104,15 +106,19 @@ def test_a_neuron_is_chosen_in_the_table_and_by_keyboard(visit):
     page.get_by_text("8 neurons tell").wait_for()
     table = page.locator(".st-key-probe_neurons")
     table.scroll_into_view_if_needed()
-    box = table.bounding_box()
-    page.mouse.click(box["x"] + 40, box["y"] + 35 * 2 + 17)  # drawn on a canvas: the second row
-    page.wait_for_function("location.search.includes('*n') || location.search.includes('%2An')")
+
+    def second_row():
+        box = table.bounding_box()
+        page.mouse.click(box["x"] + 40, box["y"] + 35 * 2 + 17)  # drawn on a canvas
+
+    act(page, second_row, lambda: "*n" in asked(page)["probe"])
     number = re.search(r"\*n([0-9]+)", asked(page)["probe"]).group(1)
     page.get_by_text(re.compile(rf"^L[1-3]\.N{number} over the prompt's tokens")).wait_for()
     rest(page)
     tokens = page.locator(".st-key-token_strip button").all_inner_texts()
-    assert page.locator(".st-key-neuron_strip button").all_inner_texts() == tokens
-    slider = page.get_by_role("slider", name="Neurons used")
-    slider.press("ArrowRight")
+    strip = page.locator(".st-key-neuron_strip button")
+    eventually(page, lambda: strip.all_inner_texts() == tokens)
+    rest(page)
+    page.get_by_role("slider", name="Neurons used").press("ArrowRight")
     page.get_by_text("16 neurons tell").wait_for()
     assert f"n{number}" in asked(page)["probe"]

@@ -4,8 +4,9 @@ import pytest
 
 from analysis import BASE, Dose, Recipe, Variant, background, load
 from components.beside import shown
+from tests.browser.acting import act, eventually, rest, shows
 from tests.browser.served import PROMPT, TOY
-from tests.browser.test_app import asked, rest, until
+from tests.browser.test_app import asked, at
 
 pytestmark = pytest.mark.browser
 
@@ -22,6 +23,7 @@ def steer(visitor):
 
 def written(page, name):
     """What stands in one card after the prompt, once all texts are written."""
+    page.get_by_role("region", name=name).first.wait_for()
     page.get_by_role("button", name="Stop", exact=True).wait_for(state="hidden")
     rest(page)
     return page.get_by_role("region", name=name).first.inner_text()
@@ -41,15 +43,16 @@ def alone(seed, strength, layers):
 def test_two_people_steer_one_model_and_neither_sees_the_others_edit(steer):
     one, two = steer("random.1*add*0.5*1-2*all"), steer("random.2*add*-0.5*1-1*all")
     for page, recipe in ((one, (1, 0.5, (1, 2))), (two, (2, -0.5, (1, 1)))):
-        page.get_by_role("region", name="edited").wait_for()
-        assert shown(alone(*recipe)) in written(page, "edited")
+        text = shown(alone(*recipe))
+        eventually(page, lambda page=page, text=text: text in written(page, "edited"))
     assert written(one, "base") == written(two, "base")
 
 
 def test_a_preset_is_one_click_and_the_link_holds_it(steer):
     page = steer("")
-    page.get_by_role("button", name="Sentiment", exact=True).click()
-    until(page, recipe="preset.sentiment*add*0.2**all")
+    preset = page.get_by_role("button", name="Sentiment", exact=True)
+    preset.wait_for()
+    act(page, preset.click, at(page, recipe="preset.sentiment*add*0.2**all"))
     page.get_by_role("region", name="edited").wait_for()
     page.get_by_text("random pushes of the same size").wait_for()
 
@@ -61,30 +64,35 @@ def test_a_strength_moved_by_keyboard_writes_anew_and_undo_brings_it_back(steer)
     slider.focus()
     for _ in range(30):
         slider.press("ArrowLeft")
-    page.wait_for_timeout(500)
+
+    def strength():
+        return float(asked(page)["recipe"].split("*")[2])
+
+    eventually(page, lambda: strength() < 0.45)  # keys that come while the page redraws itself may be lost
+    eventually(page, lambda: written(page, "edited") != before)
     rest(page)
-    moved = float(asked(page)["recipe"].split("*")[2])
-    assert moved < 0.45  # keys that are pressed while the page redraws itself may be lost
-    assert written(page, "edited") != before
+    moved = strength()
     page.get_by_role("button", name="Undo").click()
-    page.wait_for_timeout(500)
-    rest(page)
-    assert float(asked(page)["recipe"].split("*")[2]) > moved
+    eventually(page, lambda: strength() > moved)
 
 
 def test_a_file_that_is_none_gets_a_sentence(steer):
     page = steer("random.1*add*0.5*1-2*all")
-    written(page, "base")  # a click while the page draws itself anew may meet a button that is being replaced
-    page.get_by_text("New direction", exact=True).click()
-    page.get_by_text("Labelled set", exact=True).click()
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
-        {"name": "x.csv", "mimeType": "text/csv", "buffer": b"a,b\n1,2\n"}
-    )
+    written(page, "base")
+
+    def open_part(name, shown):
+        act(page, page.get_by_text(name, exact=True).click, shows(page.get_by_text(shown)))
+        rest(page)
+
+    def upload(name, kind, data):
+        place = page.get_by_test_id("stFileUploaderDropzoneInput")
+        place.set_input_files({"name": name, "mimeType": kind, "buffer": data})
+
+    open_part("New direction", "Labelled set")
+    open_part("Labelled set", "A table with columns")
+    upload("x.csv", "text/csv", b"a,b\n1,2\n")
     page.get_by_text("The table needs columns").wait_for()
-    page.get_by_text("File", exact=True).click()
-    page.get_by_text("Nothing in the file is executed").wait_for()
-    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
-        {"name": "x.safetensors", "mimeType": "application/octet-stream", "buffer": b"nonsense"}
-    )
+    open_part("File", "Nothing in the file is executed")
+    upload("x.safetensors", "application/octet-stream", b"nonsense")
     page.get_by_text("cannot be read").wait_for()
     assert asked(page)["recipe"] == "random.1*add*0.5*1-2*all"

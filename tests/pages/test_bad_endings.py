@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 from analysis import load
 from analysis.methods.lens import read
 from components import session
-from tests.pages.driven import addressed, labelled, once, settled, view
+from tests.pages.driven import addressed, labelled, once, runs_until, settled, view
 
 TOY = "toy:random"
 LINK = {"model": TOY, "prompt": "the sea is deep", "lens": "logit", "color": "probability"}
@@ -25,12 +25,8 @@ def endless(*arguments, report, **named):
 
 
 def only_job(app: AppTest):
-    for _ in range(80):  # on a busy machine the model itself is still being opened
-        if "held_jobs" in app.session_state:
-            break
-        once(app)
-        time.sleep(0.1)
-    (job,) = app.session_state["held_jobs"].values()
+    """The reading under way, once the model is open."""
+    (job,) = runs_until(app, lambda app: "held_jobs" in app.session_state).session_state["held_jobs"].values()
     return job
 
 
@@ -65,7 +61,7 @@ def test_an_unexpected_failure_is_one_sentence_and_not_a_loop(monkeypatch, caplo
     assert settled(app).session_state["grid"].tokens and not app.warning
 
 
-def test_a_model_whose_loading_breaks_leaves_the_open_one(monkeypatch):
+def test_a_model_whose_loading_breaks_leaves_the_open_one(empty_shelf, monkeypatch):
     app = settled(visit())
 
     def broken(spec, report):
@@ -82,7 +78,7 @@ def test_a_model_whose_loading_breaks_leaves_the_open_one(monkeypatch):
     assert not settled(app).error
 
 
-def test_a_cancelled_model_leaves_the_open_one(monkeypatch):
+def test_a_cancelled_model_leaves_the_open_one(empty_shelf, monkeypatch):
     app = settled(visit(token="2"))
 
     def slow(spec, report):
@@ -126,8 +122,6 @@ def test_what_does_not_exist_in_this_model_leaves_the_view_and_the_address():
     assert (seen.target, seen.pinned, seen.generated, seen.chat) == (None, (65, 66), (), False)
     assert seen.position == len(app.session_state["grid"].tokens) - 1
     labelled(app, "Continue").click()
-    once(app)
-    app.session_state["continuation"].job.wait(30)
     settled(app)
     assert len(view(app).generated) > 0  # what is generated after a forged address joins all the same
 

@@ -5,7 +5,7 @@ import io
 import json
 import subprocess
 import sys
-import time
+import threading
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from analysis.data.examples import EXAMPLES
 from analysis.methods.lens import QUANTITIES
 from components import session, take_away
 from components.reading_grid import grid_of
-from tests.pages.driven import ROOT, addressed, labelled, said, settled, view
+from tests.pages.driven import LONG, ROOT, addressed, labelled, once, said, settled, view
 
 TOY = "toy:random"
 LINK = {"model": TOY, "prompt": "the sea is deep", "lens": "logit", "color": "entropy"}
@@ -67,11 +67,6 @@ def test_every_colour_shows_its_quantity(color):
 
 def test_the_shortcut_is_fitted_in_the_background_and_replaces_the_logit_lens():
     app = opened(lens="shortcut")
-    for _ in range(60):
-        if app.session_state["grid_reading"].provenance.method == "linear shortcut":
-            break
-        time.sleep(0.5)
-        settled(app)
     assert app.session_state["grid_reading"].provenance.method == "linear shortcut"
 
 
@@ -143,8 +138,6 @@ def test_a_chosen_cell_moves_the_view_and_a_stale_or_forged_one_does_not():
 def test_greedy_continuation_equals_the_engine_and_joins_the_grid():
     app = opened()
     labelled(app, "Continue").click()
-    app.run()
-    app.session_state["continuation"].job.wait(30)
     settled(app)
     model = load("toy:random")
     want = [step.ids[0] for step in model.generate(LINK["prompt"], max_new_tokens=24)]
@@ -154,19 +147,30 @@ def test_greedy_continuation_equals_the_engine_and_joins_the_grid():
     assert settled(app) and view(app).generated == ()
 
 
-def test_a_stopped_continuation_keeps_what_came():
+def test_a_stopped_continuation_keeps_what_came(monkeypatch):
     app = opened()
+    model = app.session_state["model"]
+    some, stopped = threading.Event(), threading.Event()
+
+    def held(*text, generate=model.generate, **settings):
+        for number, step in enumerate(generate(*text, **settings)):
+            if number == 5:
+                some.set()
+                assert stopped.wait(LONG)
+            yield step
+
+    monkeypatch.setattr(model, "generate", held)
     app.session_state["continue_count"] = 512
     labelled(app, "Continue").click()
-    app.run()
+    once(app)
     running = app.session_state["continuation"]
-    while not running.ids:
-        time.sleep(0.01)
+    assert some.wait(LONG)
     running.job.cancel()
-    running.job.wait(10)
+    stopped.set()
+    assert running.job.wait(LONG)
     settled(app)
-    assert 0 < len(view(app).generated) < 512
     assert view(app).generated == tuple(running.ids)
+    assert len(running.ids) == 6
 
 
 def test_a_chosen_target_is_followed():

@@ -1,8 +1,5 @@
 """The steering page from `app.py` on the toys: a recipe from a link, its texts and numbers, and what is refused."""
 
-import os
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -28,15 +25,19 @@ from analysis.erasers.projections import random_subspace
 from analysis.methods import effect
 from components import session
 from components.steering.requests import Controls
-from tests.pages.driven import ROOT, addressed, once, said, settled, view
+from tests.pages.driven import addressed, once, said, settled, view
 
 TOY = "toy:planted"
 LINK = {"model": TOY, "prompt": "the sea is deep", "lens": "logit"}
 RECIPE = "random.3*add*0.3*1-2*all"
+NEW = 8
+"""Tokens that every text gets: most tests look at something else."""
 
 
 def opened(recipe: str = RECIPE, part: str | None = None, **address: str) -> AppTest:
-    app = once(addressed(**{**LINK, **({"recipe": recipe} if recipe else {}), **address}))
+    app = addressed(**{**LINK, **({"recipe": recipe} if recipe else {}), **address})
+    app.session_state["steer_count"] = NEW
+    once(app)
     app.switch_page("pages/change/steer.py")
     settled(app)
     return shown_part(app, part) if part else app
@@ -69,9 +70,9 @@ def test_a_link_with_a_recipe_writes_base_steered_and_random_texts_from_one_batc
     app = opened()
     names = [variant.name for variant in texts(app).request.variants]
     assert names == ["base", "edited", "random 1", "random 2"]
-    assert all(len(ids) == 40 or ended for ids, ended in zip(texts(app).ids, texts(app).ended, strict=True))
+    assert all(len(ids) == NEW or ended for ids, ended in zip(texts(app).ids, texts(app).ended, strict=True))
     model = load("toy:planted")
-    alone = [step.ids[0] for step in model.generate(LINK["prompt"], max_new_tokens=40)]
+    alone = [step.ids[0] for step in model.generate(LINK["prompt"], max_new_tokens=NEW)]
     assert texts(app).ids[0] == [index for index in alone if index is not None]
 
 
@@ -231,30 +232,29 @@ def test_a_recipe_is_kept_used_deleted_and_brought_back():
     assert library.entries() == (entry,)
 
 
-def test_the_code_that_is_taken_away_gives_the_same_sentence(tmp_path):
+def test_the_code_that_is_taken_away_gives_the_same_sentence(printed):
     app = opened(part="Take it away")
     app.slider(key="null_count").set_value(3)
     app.number_input(key="null_seed").set_value(5)
     settled(app)
-    assert printed_by(taken_away(app), tmp_path)[0] in said(app)
+    assert printed(taken_away(app))[0] in said(app)
 
 
 def taken_away(app: AppTest) -> str:
     return next(each.value for each in app.code if "effect.measure" in each.value)
 
 
-def printed_by(code: str, folder) -> list[str]:
-    """The lines that the code prints where the files lie that it opens."""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+@pytest.fixture
+def printed(tmp_path, monkeypatch, capsys):
+    """`printed(code)`: the lines that the code prints where the files lie that it opens."""
+
+    def by(code: str) -> list[str]:
+        monkeypatch.chdir(tmp_path)
+        capsys.readouterr()
+        exec(compile(code, "taken away", "exec"), {"__name__": "__main__"})
+        return capsys.readouterr().out.splitlines()
+
+    return by
 
 
 # erasures
@@ -461,7 +461,7 @@ def test_a_preset_behind_an_erasure_still_has_its_words():
 
 
 @pytest.mark.parametrize("recipe", ["{erased}", "{erased}~random.3*add*0.3*1-2*all"])
-def test_the_code_opens_the_erasure_s_file_and_gives_the_same_sentence(tmp_path, recipe):
+def test_the_code_opens_the_erasure_s_file_and_gives_the_same_sentence(tmp_path, printed, recipe):
     kept = erasure()
     app = opened(recipe=recipe.format(erased=row_of(kept, "after_first")), part="Take it away")
     app.slider(key="null_count").set_value(3)
@@ -471,4 +471,4 @@ def test_the_code_opens_the_erasure_s_file_and_gives_the_same_sentence(tmp_path,
     (tmp_path / "erasure-1.safetensors").write_bytes(exchange.erasure_to_bytes(kept))
     code = taken_away(app)
     assert code.count("exchange.erasure_from_bytes(open('erasure-1.safetensors', 'rb').read())") == 1
-    assert printed_by(code, tmp_path)[0] in said(app)
+    assert printed(code)[0] in said(app)

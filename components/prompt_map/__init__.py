@@ -1,0 +1,1 @@
+"""The parts of the map of a text: its choices, the picture, the panel beside it, and how far to trust it."""
