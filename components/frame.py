@@ -95,11 +95,15 @@ def draw_layer_slider(model: LoadedModel, layer: int) -> None:
 
 
 def _draw_prompt(model: LoadedModel) -> None:
-    if "prompt_text" not in st.session_state:
-        st.session_state.prompt_text = session.view().prompt
+    prompt = session.view().prompt
+    replaced = st.session_state.get("prompt_text", prompt) != prompt
+    if replaced:  # by an example, or by a page
+        st.session_state.prompt_text = prompt
     text, run = st.columns([9, 1], vertical_alignment="bottom")
     text.text_area(
         "Prompt",
+        # a slow browser draws two runs as one: what only the first of them said would be lost
+        value="" if replaced else prompt,
         key="prompt_text",
         height=68,
         max_chars=session.LONGEST_PROMPT,
@@ -151,7 +155,6 @@ def _take_example(number: int) -> None:
     example = EXAMPLES[number]
     model = st.session_state.get("model")
     chat = example.chat and model is not None and model.tokenizer.has_template
-    st.session_state.prompt_text = example.prompt
     st.session_state.examples = False
     session.show_text(example.prompt, chat)
 

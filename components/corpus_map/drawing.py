@@ -8,13 +8,15 @@ from analysis import LoadedModel
 from analysis.captures import States
 from analysis.methods.corpus_map import CorpusMap
 from analysis.projections.kinds import PROJECTIONS
-from analysis.projections.limits import KEY_POINTS
+from analysis.projections.limits import KEY_POINTS, duration, seconds
 from components import session
 from components.corpus_map.picture import MOST_SENT
 from components.corpus_map.requests import FIRST_PAINT, Wanted, drawn_layers, drawn_of, first_paint_of
 from components.waiting import result_of
 
 GAUSSIAN = "gaussian"
+WORTH_SAYING = 20
+"""Seconds of computing from which on a person is told beforehand."""
 
 
 def draw_drawing(
@@ -48,9 +50,17 @@ def draw_drawing(
         GAUSSIAN if view.twin == GAUSSIAN else "",
         n_axes=min(view.axes, PROJECTIONS[view.projection].most_axes),
     )
-    whole = result_of(drawn_of(model, states, wanted, layers=layers), "corpus map")
+    job = drawn_of(model, states, wanted, layers=layers)
+    whole = result_of(job, "corpus map")
     if whole is not None:
         return whole
+    if (
+        job.state == "running"
+        and (takes := seconds(wanted.projection, len(rows), len(layers))) > WORTH_SAYING
+    ):
+        st.caption(
+            f"{PROJECTIONS[wanted.projection].title} takes about {duration(takes)} here; it can be cancelled."
+        )
     first = result_of(first_paint_of(model, states, wanted, layer), "corpus first map")
     if first is not None:
         st.caption(f"So far: {PROJECTIONS[FIRST_PAINT].title}, layer {layer} by itself.")

@@ -25,6 +25,7 @@ def map_data(
     coloring: str,
     layer: int,
     extra: Extra | None = None,
+    named: bool = True,
 ) -> MapData:
     """The picture of a map in one colouring.
 
@@ -36,6 +37,7 @@ def map_data(
         coloring: its id.
         layer: what is looked at; of large maps no other layer is sent.
         extra: points that were put among the others.
+        named: write names beside points; those of a control stand for no texts.
     """
     layers, frames = drawn.layers, drawn.cloud.coordinates
     if frames.shape[0] * frames.shape[1] > MOST_SENT:
@@ -50,7 +52,7 @@ def map_data(
         layers=layers,
         axes=_titles(drawn),
         frames=frames,
-        labels=() if frames.shape[1] > MOST_LABELLED else labels_of(points, spot),
+        labels=labels_of(points, spot) if named and frames.shape[1] <= MOST_LABELLED else (),
         color=color,
         trails="chosen",
         extra=extra,
@@ -67,7 +69,9 @@ def _one_layer(color: Categories | Scale, number: int) -> Categories | Scale:
 
 def _titles(drawn: CorpusMap) -> tuple[str, ...]:
     """The axes, with their unit where it means something."""
-    if drawn.basis is None or len(drawn.cloud.axes) > 2:
+    if len(drawn.cloud.axes) > 2:  # they are written beside a small cross
+        return tuple(f"axis {number}" for number in range(1, len(drawn.cloud.axes) + 1))
+    if drawn.basis is None:
         return drawn.cloud.axes
     return tuple(f"{name} ({drawn.cloud.unit})" for name in drawn.cloud.axes)
 

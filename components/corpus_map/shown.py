@@ -77,7 +77,16 @@ def data_of(shown: Shown) -> MapData | None:
     key = (id(shown.drawn), shown.coloring, shown.layer if len(shown.drawn.layers) == 1 else None, id(extra))
     if st.session_state.get("corpus_data_key") != key:
         points = shown.read.points.iloc[shown.drawn.rows]
-        data = map_data(shown.drawn, points, shown.read.spot, color, shown.coloring, shown.layer, extra)
+        data = map_data(
+            shown.drawn,
+            points,
+            shown.read.spot,
+            color,
+            shown.coloring,
+            shown.layer,
+            extra,
+            named=not shown.twin,
+        )
         st.session_state.corpus_data = data, shown.drawn, extra  # what is kept keeps its number
         st.session_state.corpus_data_key = key
     return st.session_state.corpus_data[0]

@@ -44,8 +44,10 @@ def map_data(drawn: PromptMap, key: str, color: str, surprise: np.ndarray | None
 def _titles(drawn: PromptMap) -> tuple[str, ...]:
     """The axes with their unit, where there is room and they do not say it themselves."""
     names = drawn.cloud.axes
-    if len(names) > 2 or drawn.basis.id == "concept_plane":
+    if drawn.basis.id == "concept_plane":
         return names
+    if len(names) > 2:  # they are written beside a small cross
+        return tuple(f"axis {number}" for number in range(1, len(names) + 1))
     return tuple(f"{name} ({drawn.cloud.unit})" for name in names)
 
 

@@ -72,7 +72,6 @@ def _add_preset(concept: Concept) -> None:
     """A built-in concept; a person who has not typed anything yet gets a prompt on which it shows."""
     view = session.view()
     if not view.recipe and view.prompt == session.View().prompt:
-        st.session_state.prompt_text = concept.prompts[0]
         session.show_text(concept.prompts[0], concept.chat)
     add(f"preset.{concept.id}")
 

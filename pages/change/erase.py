@@ -96,7 +96,6 @@ def _show_example(fitted: Fitted) -> None:
     shown = st.session_state.get("erase_shown", 0)
     text = fitted.given.texts[rows[shown % len(rows)]]
     st.session_state.erase_shown = shown + 1
-    st.session_state.prompt_text = text
     session.show_text(text, chat=False)
 
 

@@ -125,7 +125,10 @@ def _draw_point(shown: Shown) -> None:
 
 
 def _draw_group(shown: Shown, group: tuple[int, ...]) -> None:
-    if shown.twin or not group:
+    if shown.twin:
+        st.caption("A control is asked nothing: choose the texts above.")
+        return
+    if not group:
         st.caption(
             "Draw a lasso around points (Shift and drag), or search above, to see what they share, what they would "
             "say next, which neurons tell them, and to make a direction of them."

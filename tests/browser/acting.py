@@ -35,7 +35,7 @@ def rest(page: Page) -> None:
     )
 
 
-def eventually(page: Page, holds: Callable[[], object], otherwise: Callable[[], str] = str) -> None:
+def eventually(page: Page, holds: Callable[[], object], otherwise: Callable[[], str] | None = None) -> None:
     """Wait until this is so.
 
     Args:
@@ -43,7 +43,7 @@ def eventually(page: Page, holds: Callable[[], object], otherwise: Callable[[], 
         holds: looks at it; what is being replaced while it looks is looked at again.
         otherwise: says what was found instead.
     """
-    assert _comes(page, holds, WAIT / 1000), otherwise()
+    assert _comes(page, holds, WAIT / 1000), otherwise() if otherwise else f"It never came, at {page.url}"
 
 
 def act(page: Page, action: Callable[[], object], effect: Callable[[], object]) -> None:

@@ -27,7 +27,7 @@ def where(page, point, layer=None):
 def test_a_token_on_the_map_moves_the_one_cursor(visitor):
     page = visitor("map")
     act(page, lambda: page.mouse.click(*where(page, 3)), at(page, token="4"))  # the first token is left out
-    assert page.get_by_text("Token 4", exact=False).first.is_visible()
+    page.get_by_text("Token 4", exact=False).first.wait_for()
     page.locator(".point-map .stage").focus()
     before = int(picture(page).get_attribute("data-layer"))
     page.keyboard.press("ArrowUp")

@@ -246,3 +246,14 @@ def test_the_grid_names_the_tokens_of_the_reading():
     grid = grid_of(model, reading, "probability", "logit")
     assert grid.word(3, 1) == model.tokenizer.label(reading.top_ids[3, 1, 0])
     assert np.allclose(grid.probability[3, 1], np.exp(reading.top_log_probability[3, 1, :5]))
+
+
+def test_the_box_names_its_prompt_at_every_run():
+    """A slow browser draws two runs as one: what only the first of them says is lost, and the prompt with it."""
+    app = settled(addressed(model=TOY, prompt="the sea", lens="logit"))
+    for _ in range(2):
+        assert app.text_area(key="prompt_text").proto.default == "the sea"
+        once(app)
+    app.text_area(key="prompt_text").set_value("the sky")
+    settled(app)
+    assert view(app).prompt == app.text_area(key="prompt_text").proto.default == "the sky"
