@@ -77,6 +77,8 @@ PER_LAYER = (
 )
 ONE_THREAD = threadpool_limits.wrap(limits=1, user_api="blas")
 """Many small products: two threads that wait for each other were ten times slower on a busy machine."""
+ROWS_AT_ONCE = 1024
+"""Rows from which on a product is worth its call; layers of few points are taken together."""
 FEW_NUMBERS = 200
 """Widths up to which all of a covariance is decomposed; of wider ones only the axes that are drawn."""
 NOTHING = 1e-10
@@ -352,7 +354,7 @@ def _moments(
     """Mean and covariance over all layers, each of the same weight."""
     if not len(layers):
         raise AnalysisError("No layer was given, so there is nothing to draw.")
-    means, second = [], 0
+    means, second, pending = [], 0, []
     for number, layer in enumerate(layers):
         report("Finding axes for all layers", number, len(layers))
         states = scaled(read(layer), scale)
@@ -362,9 +364,11 @@ def _moments(
             )
         mean = states.mean(0, dtype=np.float64)
         # about each layer's own mean, as sums of large squares would cancel; then float32 is exact enough, and faster
-        centred = states - mean.astype(np.float32)
-        second = second + (centred.T @ centred).astype(np.float64) / len(states)
+        pending.append((states - mean.astype(np.float32)) / np.float32(np.sqrt(len(states))))
         means.append(mean)
+        if sum(map(len, pending)) >= ROWS_AT_ONCE or number == len(layers) - 1:
+            rows, pending = np.concatenate(pending), []
+            second = second + (rows.T @ rows).astype(np.float64)
     between = np.stack(means) - np.mean(means, 0)
     return np.mean(means, 0), (second + between.T @ between) / len(layers)
 

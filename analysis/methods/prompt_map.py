@@ -257,7 +257,8 @@ def _qualities(
     found = []
     for at, layer in enumerate(basis.layers):
         report("Measuring what the picture keeps", at, len(states))
-        own, seen = scaled(states[at], basis.scale), _seen(states[at], basis, layer)
+        own = scaled(states[at], basis.scale)
+        seen = bases.share_seen(own, basis.axes[at])
         found.append(quality(own, coordinates[at], k, len(own), layer=layer, explained=seen))
     return tuple(found)
 
