@@ -17,6 +17,7 @@ from analysis.maps.scaling import SCALES, require_scale, scaled
 from analysis.maps.twins import gaussian
 from analysis.models.loaded import LoadedModel
 from analysis.projections.client import Client
+from analysis.projections.distinct import FEWEST, distinct
 from analysis.projections.kinds import PROJECTIONS, require_projection
 from analysis.projections.knobs import said
 from analysis.projections.layers import Frames, lay_out
@@ -24,8 +25,11 @@ from analysis.projections.limits import require_affordable
 from analysis.projections.placing import placed
 from analysis.results import Bounds, PointCloud, Provenance
 
-TWINS = {"gaussian": "at each layer, random points with the mean and covariance of its states"}
-"""Controls without the content, by id."""
+TWINS = {
+    "gaussian": "at each layer, random points with the mean and covariance of its states",
+    "dealt": "the same tokens but for the first ones, dealt anew among all places of all texts",
+}
+"""Controls without the content, by id. The first is drawn here; the other's states are those of `capture(deal=...)`."""
 UNITS = {"unit": "state lengths", "raw": "units of the residual stream"}
 """What a coordinate of a linear picture counts, by scale."""
 ARBITRARY = "arbitrary: only what is near counts"
@@ -148,13 +152,14 @@ def corpus_map(
         states: of all examples.
         projection: one of `PROJECTIONS`.
         params: its knobs; None takes them as they are.
-        layers: what to draw, ascending; None is every layer that was read.
+        layers: what to draw, ascending; None is every layer that was read. UMAP, t-SNE and PaCMAP leave out those at
+            which fewer than four points differ.
         scale: one of `scaling.SCALES`.
         rows: the examples that are drawn, without those to be left out; None is all.
         labels: one name per point; None numbers them from 1.
         n_axes: 2 or 3; t-SNE draws 2.
         seed: of the projection, of the sample that quality is measured on, and of the twin.
-        twin: one of `TWINS`, to draw that in place of the states.
+        twin: one of `TWINS`: `gaussian` is drawn in place of the states, `dealt` says what the states are of.
         anyway: draw what takes very long all the same.
         client: the process that computes; None is the app's.
         report: progress in layers; raises `Cancelled` to stop.
@@ -178,6 +183,7 @@ def corpus_map(
         basis = build(read, layers, n_axes, scale, report)
         coordinates = np.stack([basis.project(read(layer), layer) for layer in layers])
     else:
+        layers = _drawable(read, layers) if projection != "aligned" else layers
         frames = lay_out(
             read, layers, projection, params,
             scale=scale, n_axes=n_axes, seed=seed, client=client, report=report,
@@ -258,7 +264,7 @@ class _Read:
     def __call__(self, layer: int) -> Float32[np.ndarray, "point d_model"]:
         if self._last is None or self._last[0] != layer:
             found = np.ascontiguousarray(self._states.at(layer)[self._rows])
-            if self._twin:
+            if self._twin == "gaussian":
                 # one seed for all layers, so that a point of the twin stays the same draw
                 found = gaussian(scaled(found, self._scale), self._seed)
             self._last = (layer, found)
@@ -272,6 +278,15 @@ def _layers(states: States, layers: Sequence[int] | None) -> tuple[int, ...]:
     for layer in chosen:
         states.at(layer)  # says which there are
     return chosen
+
+
+def _drawable(read: "_Read", layers: tuple[int, ...]) -> tuple[int, ...]:
+    """The layers at which enough points differ; all where none has, so that what is wrong is said.
+
+    Every occurrence of a word has the same embedding: at layer 0 such points are one.
+    """
+    found = tuple(layer for layer in layers if len(distinct(read(layer))) >= FEWEST)
+    return found or layers
 
 
 def _rows(states: States, rows: np.ndarray | None) -> Int64[np.ndarray, " point"]:

@@ -60,7 +60,7 @@ def _answer(request: dict, tasks: dict[str, Callable], out: TextIO) -> None:
             out,
             {"refused": f"The temporary folder cannot be used ({error.strerror}). Make room and try again."},
         )
-    except Exception:
+    except Exception:  # told to the parent, which raises it; the process lives on
         _send(out, {"failed": traceback.format_exc()})
 
 

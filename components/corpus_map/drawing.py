@@ -14,7 +14,6 @@ from components.corpus_map.picture import MOST_SENT
 from components.corpus_map.requests import FIRST_PAINT, Wanted, drawn_layers, drawn_of, first_paint_of
 from components.waiting import result_of
 
-GAUSSIAN = "gaussian"
 WORTH_SAYING = 20
 """Seconds of computing from which on a person is told beforehand."""
 
@@ -47,7 +46,7 @@ def draw_drawing(
         rows,
         view.scale,
         view.seed,
-        GAUSSIAN if view.twin == GAUSSIAN else "",
+        view.twin,
         n_axes=min(view.axes, PROJECTIONS[view.projection].most_axes),
     )
     job = drawn_of(model, states, wanted, layers=layers)

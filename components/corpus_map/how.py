@@ -8,6 +8,7 @@ from components.corpus_map.painting import draw_color_choice
 from components.corpus_map.projection import draw_projection
 from components.corpus_map.prompt_among import WHERE
 from components.corpus_map.reading import Read
+from components.view_controls import segments
 
 TWINS = {"": "the texts", "gaussian": "Gaussian twin", "dealt": "tokens dealt anew"}
 
@@ -25,16 +26,12 @@ def draw_how(read: Read) -> tuple[object, str]:
 
 
 def _draw_twin() -> None:
-    state = st.session_state
-    state.corpus_twin = session.view().corpus.twin
-    st.segmented_control(
+    segments(
         "Drawn",
-        list(TWINS),
-        format_func=TWINS.get,
+        TWINS,
         key="corpus_twin",
-        required=True,
-        label_visibility="collapsed",
-        on_change=lambda: change(twin=state.corpus_twin),
+        now=session.view().corpus.twin,
+        change=lambda twin: change(twin=twin),
         help="Random twins are controls: what they show, too, is not about the texts. The Gaussian has each layer's "
         "mean and covariance; with tokens dealt anew among all places no text says anything any more.",
     )

@@ -11,6 +11,7 @@ from components import session
 from components.corpus_map.choices import change
 from components.corpus_map_link import CorpusMapView
 from components.literal import plain
+from components.view_controls import segments
 
 SHORT_SCALES = {"unit": "directions", "raw": "raw lengths"}
 
@@ -63,17 +64,9 @@ def draw_projection() -> object:
 
 
 def _segments(name: str, label: str, options: dict, help: str | None = None) -> None:
-    state, key = st.session_state, f"corpus_{name}"
-    state[key] = getattr(session.view().corpus, name)
-    st.segmented_control(
-        label,
-        list(options),
-        format_func=options.get,
-        key=key,
-        required=True,
-        on_change=lambda: change(**{name: state[key]}),
-        label_visibility="collapsed",
-        help=help,
+    now = getattr(session.view().corpus, name)
+    segments(
+        label, options, key=f"corpus_{name}", now=now, change=lambda value: change(**{name: value}), help=help
     )
 
 

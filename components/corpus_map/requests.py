@@ -110,10 +110,3 @@ def first_paint_of(
     kind = PROJECTIONS[FIRST_PAINT]
     at_once = replace(wanted, projection=kind.id, params=kind.params())
     return drawn_of(model, states, at_once, labels, (layer,))
-
-
-def twin_of(
-    model: LoadedModel, states: States, wanted: Wanted, layers: Sequence[int] | None = None
-) -> Job[CorpusMap]:
-    """The same map of random points with each layer's mean and covariance."""
-    return drawn_of(model, states, replace(wanted, twin="gaussian"), layers=layers)

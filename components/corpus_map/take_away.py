@@ -89,7 +89,8 @@ def explanation(drawn: CorpusMap) -> tuple[str, ...]:
 
 def table(read: Read, drawn: CorpusMap, layers: tuple[int, ...]) -> pd.DataFrame:
     """One row per layer and point: where it lies, what it loses, what is known of it, and how the map was made."""
-    about = read.points.iloc[drawn.rows].reset_index(drop=True)
+    # the points of a control stand for no texts
+    about = pd.DataFrame() if drawn.twin else read.points.iloc[drawn.rows].reset_index(drop=True)
     parts = []
     for layer in layers:
         coordinates, quality = drawn.at(layer), drawn.quality_at(layer)
@@ -134,6 +135,7 @@ def snippet(model: LoadedModel, tokens: Tokens, chosen: Chosen, drawn: CorpusMap
     settings += [f"seed={drawn.seed}"] if drawn.seed else []
     settings += [f"twin={drawn.twin!r}"] if drawn.twin else []
     given = [repr(drawn.projection), *([f"{kind}({knobs})"] if knobs else []), *settings]
+    dealt = f", deal={drawn.seed}" if drawn.twin == "dealt" else ""
     lines = [
         "import numpy as np",
         "",
@@ -144,7 +146,7 @@ def snippet(model: LoadedModel, tokens: Tokens, chosen: Chosen, drawn: CorpusMap
         "",
         opening_lines(tokens, model.revision)[0],
         *making,
-        f"states = capture(model, corpus, {chosen.spot!r}, layers={chosen.layers})",
+        f"states = capture(model, corpus, {chosen.spot!r}, layers={chosen.layers}{dealt})",
         *([] if view.first else _without_sinks(chosen.spot)),
         f"drawn = corpus_map(model, states, {', '.join(given)})",
         "print(drawn.summary())",

@@ -6,9 +6,7 @@ import streamlit as st
 from analysis.maps.quality import Quality
 from analysis.methods.corpus_map import CorpusMap
 from components.figures.trajectories import draw_by_layer
-
-CLEARLY = 0.5
-"""Of the way from chance to perfect: a picture that keeps less of the neighbours is not to be read for them."""
+from components.trust import kept_sentences
 
 
 def trust_line(drawn: CorpusMap, layer: int) -> str:
@@ -17,17 +15,13 @@ def trust_line(drawn: CorpusMap, layer: int) -> str:
     if quality is None:
         return "Fewer than three points are drawn, so no neighbours can be compared."
     sampled = "" if quality.n_measured == len(drawn.rows) else ", drawn at random"
+    among = f"{quality.n_measured:,}{sampled}"
     sentences = [
         _explained(drawn, quality),
-        f"Trustworthiness {quality.trustworthiness:.2f}, continuity {quality.continuity:.2f} (1 is perfect, .5 is "
-        "random).",
-        f"Of each point's {quality.k} nearest among {quality.n_measured:,}{sampled} it keeps {quality.kept:.0%} "
-        f"(chance {quality.kept_by_chance:.0%}).",
+        *kept_sentences(quality, "point", among),
         _moved(drawn, layer),
         _recall(drawn),
     ]
-    if quality.kept - quality.kept_by_chance < CLEARLY * (1 - quality.kept_by_chance):
-        sentences.append("**Read neighbours off the list, not off the picture.**")
     return " ".join(filter(None, sentences))
 
 

@@ -13,6 +13,7 @@ from components.frame import Frame
 from components.prompt_map.edited import draw_edit_choice
 from components.steering.offered import offered_directions
 from components.steering.requests import direction_of
+from components.view_controls import segments
 from components.waiting import result_of
 
 SCALES = {"unit": "directions", "raw": "raw lengths"}
@@ -132,15 +133,5 @@ def _select(label: str, name: str, options: Mapping[str, str], width: int) -> No
 
 
 def _segments(label: str, name: str, options: Mapping) -> None:
-    state, key = st.session_state, f"map_{name}"
-    state[key] = getattr(session.view().prompt_map, name)
-    st.segmented_control(
-        label,
-        list(options),
-        format_func=options.get,
-        key=key,
-        required=True,
-        on_change=lambda: change(**{name: state[key]}),
-        label_visibility="collapsed",
-        width="content",
-    )
+    now = getattr(session.view().prompt_map, name)
+    segments(label, options, key=f"map_{name}", now=now, change=lambda value: change(**{name: value}))

@@ -5,9 +5,7 @@ import streamlit as st
 from analysis.maps.quality import Quality
 from analysis.methods.prompt_map import TWINS, PromptMap
 from components.figures.trajectories import draw_by_layer
-
-CLEARLY = 0.5
-"""Of the way from chance to perfect: a picture that keeps less of the neighbours is not to be read for them."""
+from components.trust import kept_sentences
 
 
 def trust_line(drawn: PromptMap, layer: int, pooled: Quality | None, other: PromptMap | None = None) -> str:
@@ -46,19 +44,10 @@ def _of_all(pooled: Quality | None) -> str:
 
 
 def _neighbours(quality: Quality, other: float | None, twin: str) -> list[str]:
-    count = quality.n_measured
     beside = ""
     if other is not None:
         beside = f", {'the text itself' if twin else 'a Gaussian twin'} {other:.0%}"
-    sentences = [
-        f"Trustworthiness {quality.trustworthiness:.2f}, continuity {quality.continuity:.2f} (1 is perfect, .5 is "
-        "random).",
-        f"Of each token's {quality.k} nearest among {count} it keeps {quality.kept:.0%} "
-        f"(chance {quality.kept_by_chance:.0%}{beside}).",
-    ]
-    if quality.kept - quality.kept_by_chance < CLEARLY * (1 - quality.kept_by_chance):
-        sentences.append("**Read neighbours off the list, not off the picture.**")
-    return sentences
+    return kept_sentences(quality, "token", str(quality.n_measured), beside)
 
 
 def _kept(other: PromptMap | None, layer: int) -> float | None:

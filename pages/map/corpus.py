@@ -1,9 +1,11 @@
 """Where do these texts lie, and how do they move from layer to layer?"""
 
+from dataclasses import replace
+
 import numpy as np
 import streamlit as st
 
-from analysis.captures import States
+from analysis.methods.corpus_map import CorpusMap
 from components import session
 from components.corpus_map.asking import draw_group, draw_search
 from components.corpus_map.choices import Chosen, change, draw_choices
@@ -35,9 +37,8 @@ def draw(frame: Frame) -> None:
         return
     warm()
     read = draw_reading(frame.model, chosen, HEIGHT)
-    norms = None if read is None else result_of(norms_of(read.states), "corpus norms")
-    if norms is not None:
-        _draw_read(frame, chosen, read, norms, heading)
+    if read is not None:
+        _draw_read(frame, chosen, read, heading)
 
 
 def _draw_invitation() -> None:
@@ -52,29 +53,41 @@ def _ask() -> None:
     change(asked=True)
 
 
-def _draw_read(frame: Frame, chosen: Chosen, read: Read, norms: np.ndarray, heading) -> None:
+def _draw_read(frame: Frame, chosen: Chosen, read: Read, heading) -> None:
     """What was read, as a map."""
     params, coloring = draw_how(read)
-    outside = left_out(read, norms)
-    states = _states(frame, chosen, read)
-    if states is None:
+    read = _control_or(read, frame, chosen)
+    norms = None if read is None else result_of(norms_of(read.states), "corpus norms")
+    if norms is None:
         return
+    outside = left_out(read, norms)
     rows = np.arange(len(read)) if session.view().corpus.first else np.flatnonzero(~outside)
-    layer = _nearest(frame, chosen.layers)
-    drawn = draw_drawing(frame.model, states, rows, params, layer)
+    drawn = draw_drawing(frame.model, read.states, rows, params, _nearest(frame, chosen.layers))
     if drawn is None:
         return
     heading.markdown(drawn.summary())
     _draw_left_out(int(outside.sum()))
+    if fewer := _left_out_layers(drawn, chosen.layers):
+        st.caption(
+            f"Left out, as fewer than four different points are there: layer {', '.join(map(str, fewer))}."
+        )
     _draw_shown(Shown(frame, chosen, read, norms, drawn, _nearest(frame, drawn.layers), coloring))
 
 
-def _states(frame: Frame, chosen: Chosen, read: Read) -> States | None:
-    """What is drawn: the texts' states, or those of the texts with their tokens dealt anew."""
+def _left_out_layers(drawn: CorpusMap, asked: tuple[int, ...]) -> list[int]:
+    """Layers that a bent picture leaves out, as too few points differ there; an aligned one draws a few on purpose."""
+    if drawn.basis is not None or drawn.projection == "aligned" or len(drawn.layers) == 1:
+        return []
+    return sorted(set(asked) - set(drawn.layers))
+
+
+def _control_or(read: Read, frame: Frame, chosen: Chosen) -> Read | None:
+    """What was read, or the same with the states of texts whose tokens were dealt anew."""
     view = session.view().corpus
     if view.twin != "dealt":
-        return read.states
-    return result_of(dealt_of(frame.model, read, chosen, view.seed), "corpus dealt", HEIGHT)
+        return read
+    states = result_of(dealt_of(frame.model, read, chosen, view.seed), "corpus dealt", HEIGHT)
+    return None if states is None else replace(read, states=states)
 
 
 def _nearest(frame: Frame, layers: tuple[int, ...]) -> int:

@@ -184,3 +184,15 @@ def test_states_may_be_mapped_from_disk(toy, states, tmp_path: Path):
     np.testing.assert_allclose(
         one.at(2), one.basis.project(states.at(2), 2)
     )  # the basis scales and projects what was read
+
+
+def test_layers_at_which_all_points_are_one_are_left_out_of_bent_pictures(toy, states, maps_client):
+    """Every occurrence of one word has the same embedding."""
+    values = np.array(states.values)
+    values[0] = values[0, 0]
+    same = States(states.layers, values, "same at layer 0")
+    found = corpus_map(toy, same, "pacmap", layers=(0, 1, 2), client=maps_client)
+    assert found.layers == (1, 2) and found.cloud.coordinates.shape[0] == 2
+    assert corpus_map(toy, same, "pca", layers=(0, 1, 2)).layers == (0, 1, 2)
+    with pytest.raises(AnalysisError, match="only 1 of them differ at layer 0"):
+        corpus_map(toy, same, "pacmap", layers=(0,), client=maps_client)

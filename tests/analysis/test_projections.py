@@ -453,3 +453,13 @@ def test_new_points_lie_between_their_neighbours_and_known_ones_on_their_own(unc
     assert placed(states[:0], states, drawn).shape == (0, 2)
     with pytest.raises(AnalysisError, match="states of 2 numbers; given 3"):
         placed(np.zeros((1, 3), np.float32), states, drawn)
+
+
+def test_every_layer_is_drawn_at_one_size_and_in_its_own_shape(rng):
+    from analysis.projections.layers import _at_one_size
+
+    frame = rng(2).normal(size=(30, 2))
+    drawn = _at_one_size(np.stack([frame, 40 * frame + 7, np.zeros_like(frame)]))
+    assert np.sqrt((drawn[:2] ** 2).sum(2).mean(1)).tolist() == pytest.approx([1, 1])
+    assert np.allclose(drawn[0], drawn[1]) and np.allclose(drawn.mean(1), 0)
+    assert not drawn[2].any()  # points that coincide stay where they are

@@ -141,6 +141,16 @@ def test_a_control_is_asked_nothing():
     assert not np.array_equal(shown(app).frames, expected()[0].cloud.coordinates)
 
 
+def test_a_control_of_dealt_tokens_is_named_and_measured_by_its_own_states():
+    app = drawn("data=written&spot=last&twin=dealt&seed=2&color=norm&first=1")
+    states = capture(load(TOY), from_plain_text(TEXT), "last", deal=2)
+    norms = np.stack([np.linalg.norm(states.at(layer), axis=1) for layer in states.layers])
+    assert np.allclose(shown(app).color.values, norms / np.median(norms, axis=1, keepdims=True))
+    assert "of the random twin" in said(app)
+    assert any("dealt anew among all places" in each.value.to_string() for each in app.dataframe)
+    assert not shown(app).labels
+
+
 def test_the_prompt_lies_on_its_own_text():
     app = drawn("data=written&spot=last&prompt=1")
     assert LINES[0] == LINK["prompt"]
@@ -159,8 +169,12 @@ def test_colours_follow_the_choice():
         assert view(app).corpus.color == choice and shown(app).color.title
 
 
-def test_the_code_computes_the_same_map():
-    app = drawn()
+@pytest.mark.parametrize(
+    "more", ["", "&twin=gaussian&seed=2", "&twin=dealt&seed=2", "&spot=token&projection=pooled"]
+)
+def test_the_code_computes_the_same_map(more):
+    choice = f"data=written&spot=last{more}"
+    app = drawn(choice)
     app.segmented_control(key="corpus_part").set_value("Take it away")
     settled(app)
     code, heard = app.code[0].value, {}
