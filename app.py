@@ -11,6 +11,7 @@ PAGES = (
     st.Page("pages/read/lens.py", title="Read", icon=":material/grid_on:", default=True),
     st.Page("pages/map/prompt.py", title="Map", icon=":material/scatter_plot:", url_path="map"),
     st.Page("pages/map/corpus.py", title="Corpus", icon=":material/bubble_chart:", url_path="corpus"),
+    st.Page("pages/read/geometry.py", title="Geometry", icon=":material/landscape:", url_path="geometry"),
     st.Page("pages/concepts/probe.py", title="Probe", icon=":material/troubleshoot:"),
     st.Page("pages/change/steer.py", title="Steer", icon=":material/explore:"),
     st.Page("pages/change/erase.py", title="Erase", icon=":material/ink_eraser:"),

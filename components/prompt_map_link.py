@@ -11,6 +11,8 @@ LONGEST = 1_000
 """Characters that are read from an address."""
 TWINS = ("gaussian", "shuffled")
 COLORS = ("position", "token", "norm", "moved", "distortion", "surprise", "edit")
+MEASURE = "measure."
+"""What the ids of colours that are measures of geometry begin with."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class PromptMapView:
     seed: int = 0
     """Of the twin and of the recipe's random controls."""
     color: str = "position"
-    """What colours the points, one of `COLORS`."""
+    """What colours the points: one of `COLORS`, or `MEASURE` and the id of a measure."""
 
 
 FIRST = PromptMapView()
@@ -65,6 +67,12 @@ def _one_of(known):
     return lambda value: value if value in known else None
 
 
+def _color(value: str) -> str | None:
+    """Which measures there are is told by whoever looks one up."""
+    id = value.removeprefix(MEASURE)
+    return value if value in COLORS or (id != value and id.isidentifier() and len(id) < 40) else None
+
+
 def _flag(value: str) -> bool | None:
     return {"0": False, "1": True}.get(value)
 
@@ -89,5 +97,5 @@ _READ = {
     "first": _flag,
     "twin": _one_of(TWINS),
     "seed": _seed,
-    "color": _one_of(COLORS),
+    "color": _color,
 }

@@ -15,9 +15,10 @@ import streamlit as st
 from analysis import LoadedModel, ModelSpec
 from analysis.data.examples import EXAMPLES
 from analysis.methods.lens import QUANTITIES
-from components import corpus_map_link, erase_link, probe_link, prompt_map_link, recipe_link
+from components import corpus_map_link, erase_link, geometry_link, probe_link, prompt_map_link, recipe_link
 from components.corpus_map_link import CorpusMapView
 from components.erase_link import EraseView
+from components.geometry_link import GeometryView
 from components.probe_link import ProbeView
 from components.prompt_map_link import PromptMapView
 from components.recipe_link import DoseView
@@ -33,7 +34,7 @@ LONGEST_LINK = 60_000
 LONGEST_RECIPE = 4_000
 """Characters of a recipe that are read from an address."""
 LENS_IDS = ("shortcut", "logit")
-SPEC, CHOICES = ("revision", "dtype"), ("recipe", "probe", "erase", "map", "corpus")
+SPEC, CHOICES = ("revision", "dtype"), ("recipe", "probe", "erase", "map", "corpus", "geometry")
 """Parameters that mean something without the prompt."""
 
 
@@ -68,6 +69,8 @@ class View:
     """How the text is mapped."""
     corpus: CorpusMapView = CorpusMapView()
     """Which texts are mapped, and how."""
+    geometry: GeometryView = GeometryView()
+    """Whose shape is measured, and beside what."""
 
 
 def view() -> View:
@@ -138,6 +141,7 @@ def to_address(view: View) -> dict[str, str]:
         "erase": erase_link.to_text(view.erase) or None,
         "map": prompt_map_link.to_text(view.prompt_map) or None,
         "corpus": corpus_map_link.to_text(view.corpus) or None,
+        "geometry": geometry_link.to_text(view.geometry) or None,
     }
     if fits_link(view.prompt):
         fixed = {"model": view.spec.source, "prompt": view.prompt, "lens": view.lens, "color": view.color}
@@ -171,6 +175,7 @@ def from_address(address: Mapping[str, str], otherwise: View) -> View:
         erase=erase_link.from_text(address.get("erase", "")),
         prompt_map=prompt_map_link.from_text(address.get("map", "")),
         corpus=corpus_map_link.from_text(address.get("corpus", "")),
+        geometry=geometry_link.from_text(address.get("geometry", "")),
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import analysis
 from analysis.data.labelled_sets import IDS
+from analysis.geometry.measures import MEASURES, QUESTIONS
 from analysis.maps.basis import BASES
 from analysis.methods import LENSES
 from analysis.methods.contrast import ESTIMATORS
@@ -44,6 +45,16 @@ def test_the_readme_lists_every_probe_and_every_set():
 def test_the_readme_lists_every_basis_and_every_projection():
     for kind in [*BASES.values(), *PROJECTIONS.values()]:
         assert f"| {kind.title} |" in README
+
+
+def test_the_readme_lists_every_question_and_measure_of_geometry():
+    rows = [line for line in README.splitlines() if line.startswith("| ")]
+    for question in QUESTIONS.values():
+        assert any(row.startswith(f"| {question} |") for row in rows)
+    for each in MEASURES:
+        assert any(each.title in row.split(" | ")[1] for row in rows if row.count("|") == 4), each.title
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"in {len(MEASURES)} measures" in changelog
 
 
 def test_every_public_name_has_a_docstring():

@@ -9,6 +9,7 @@ from jaxtyping import Float32, Int64
 from analysis.captures import States
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent
+from analysis.knobs import said
 from analysis.maps import basis as bases
 from analysis.maps.basis import Basis
 from analysis.maps.procrustes import displacement
@@ -19,7 +20,6 @@ from analysis.models.loaded import LoadedModel
 from analysis.projections.client import Client
 from analysis.projections.distinct import FEWEST, distinct
 from analysis.projections.kinds import PROJECTIONS, require_projection
-from analysis.projections.knobs import said
 from analysis.projections.layers import Frames, lay_out
 from analysis.projections.limits import require_affordable
 from analysis.projections.placing import placed

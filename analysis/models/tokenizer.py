@@ -34,6 +34,11 @@ class Tokenizer:
         self._pieces: dict[int, bytes] = {}
 
     @property
+    def backend(self):
+        """The transformers tokenizer, to make another model of; not to be called beside this one's lock."""
+        return self._tokenizer
+
+    @property
     def has_template(self) -> bool:
         """True if the model defines how a conversation is written."""
         return bool(getattr(self._tokenizer, "chat_template", None))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 
 from analysis.errors import AnalysisError
-from analysis.projections.knobs import knob, require_in_range, switch
+from analysis.knobs import knob, require_in_range, switch
 
 CHAIN = (
     "Start from the layer below",

@@ -6,19 +6,16 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import streamlit as st
 
-from analysis import AnalysisError, LoadedModel, corpora
+from analysis import LoadedModel, corpora
 from analysis.captures import MOST_KEPT, Estimate, estimate, spot_of
 from analysis.corpora import Corpus
-from analysis.corpora.files import KINDS
-from analysis.data.labelled_sets import card, labelled_set, labelled_sets
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Job, Report
-from analysis.labelled_table import OWN, WRITTEN
 from analysis.places import EACH, SPOTS
 from components import session
-from components.corpus_map_link import CorpusMapView
 from components.literal import plain
 from components.requests import held
+from components.texts_brought import BROUGHT, draw_bringing, said, shipped_names, texts_at_hand
 from components.waiting import result_of
 
 WORD = "word"
@@ -32,8 +29,6 @@ POINTS = {
 }
 """What a point can be, by id."""
 STRIDES = {1: "all layers", 2: "every second layer", 5: "every fifth layer"}
-DRAFT = "corpus_draft"
-"""Key of the text area, and of what is kept of it while another page is looked at."""
 ROWS_SHOWN = 2_000
 
 
@@ -69,12 +64,10 @@ def draw_choices(model: LoadedModel) -> Chosen | None:
     """
     texts, point, layers = st.columns([1.3, 1.3, 1])
     with texts:
-        names = {each.id: each.name for each in labelled_sets()}
-        _choose(
-            "Texts", "data", names | {WRITTEN: "Written or pasted here", OWN: "A file of your own"}, _fit_spot
-        )
-    bring = {OWN: _draw_upload, WRITTEN: _draw_lines}.get(session.view().corpus.data)
-    corpus = brought(session.view().corpus) if bring is None else bring()
+        _choose("Texts", "data", shipped_names() | BROUGHT, _fit_spot)
+    corpus = draw_bringing(
+        session.view().corpus.data, lambda read: change(spot=spot_of(read), point=None, asked=False)
+    )
     if corpus is None:
         return None
     able = _points_of(corpus)
@@ -104,23 +97,6 @@ def most_points(model: LoadedModel, layers: tuple[int, ...]) -> int:
     return max(1, min(corpora.MOST_POINTS, MOST_KEPT // (4 * model.d_model * len(layers))))
 
 
-def brought(view: CorpusMapView) -> Corpus | None:
-    """The texts that are chosen; None where texts of one's own are still to be brought."""
-    if view.data in (OWN, WRITTEN):
-        return st.session_state.get(f"corpus_{view.data}")
-    return of_shipped(view.data)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def of_shipped(id: str) -> Corpus:
-    """A shipped labelled set, with the word or wider class of every class as a column where there is one."""
-    known, corpus = card(id), corpora.of_labelled(labelled_set(id))
-    if not known.parents:
-        return corpus
-    wider = [known.parents[label] for label in corpus.columns["label"]]
-    return replace(corpus, columns=corpus.columns.assign(kind=wider))
-
-
 def _points_of(corpus: Corpus) -> dict[str, str]:
     """What a point can be: at a marked word only where one is marked."""
     marked = any(span is not None for span in corpus.spans)
@@ -129,7 +105,7 @@ def _points_of(corpus: Corpus) -> dict[str, str]:
 
 def _fit_spot() -> None:
     """A set whose labels are about parts of its texts is read there."""
-    corpus = brought(session.view().corpus)
+    corpus = texts_at_hand(session.view().corpus.data)
     if corpus is not None:
         change(spot=spot_of(corpus))
 
@@ -164,71 +140,11 @@ def _draw_word(corpus: Corpus) -> Corpus | None:
         return None
     asked = (corpus.fingerprint, state.corpus_word)
     if state.get("corpus_occurrences", (None,))[0] != asked:  # a search of very many texts takes a second
-        found = _said(lambda: corpora.occurrences(corpus, state.corpus_word))
+        found = said(lambda: corpora.occurrences(corpus, state.corpus_word))
         if found is None:  # what is wrong is said at every run
             return None
         state.corpus_occurrences = (asked, found)
     return state.corpus_occurrences[1]
-
-
-def _draw_upload() -> Corpus | None:
-    """A file to upload; what it holds is kept for other pages and runs."""
-    uploaded = st.file_uploader(
-        "Texts in CSV, TSV, JSONL, Parquet (best with a column `text`; all others are kept) or plain text",
-        type=[kind[1:] for kind in KINDS],
-        key="corpus_upload",
-        max_upload_size=corpora.LARGEST // 2**20,
-    )
-    state = st.session_state
-    if uploaded is None:
-        kept = state.get("corpus_own")
-        st.caption(
-            f"Up to {corpora.LARGEST // 2**20} MB and {corpora.MOST_TEXTS:,} texts. Nothing leaves this machine."
-            if kept is None
-            else plain(f"In use: {kept.name}, {len(kept):,} texts.")
-        )
-        return kept
-    if state.get("corpus_file") != uploaded.file_id:
-        read = result_of(_reading_file(uploaded), "corpus file", again_label="Read it again")
-        if read is None:
-            return None
-        state.corpus_own, state.corpus_file = read, uploaded.file_id
-        change(spot=spot_of(read), point=None, asked=False)
-    return state.corpus_own
-
-
-def _reading_file(uploaded) -> Job[Corpus]:
-    def work(report: Report) -> Corpus:
-        report("Reading the file")
-        return corpora.read_file(uploaded.getvalue(), uploaded.name)
-
-    return held(fingerprint("corpus file", uploaded.file_id), f"Reading {uploaded.name}", work)
-
-
-def _draw_lines() -> Corpus | None:
-    """Texts to type or paste; the draft stays while another page or other texts are looked at."""
-    text = st.text_area(
-        "Texts, one a line, or paragraphs with empty lines between them",
-        key=DRAFT,
-        height=180,
-        placeholder="They sat on the grassy bank.\nShe owed money to the bank.\n…",
-        persist_state="session",
-    )
-    if not text.strip():
-        st.session_state.corpus_written = None
-        st.caption("Press Ctrl+Enter when you have written some. A link does not carry them.")
-        return None
-    st.session_state.corpus_written = _said(lambda: corpora.from_plain_text(text))
-    return st.session_state.corpus_written
-
-
-def _said(make) -> Corpus | None:
-    """The texts, or None where something is wrong with them, which is said."""
-    try:
-        return make()
-    except AnalysisError as error:
-        st.warning(plain(str(error)), icon=":material/edit:")
-        return None
 
 
 def _draw_notes(corpus: Corpus) -> None:

@@ -1,15 +1,16 @@
 """How points are laid out: the projection, and what can be turned on it, each with a plain sentence."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import streamlit as st
 
+from analysis.knobs import Knob, knobs
 from analysis.maps.scaling import SCALES
 from analysis.projections.kinds import PROJECTIONS, Projection
-from analysis.projections.knobs import Knob, knobs
 from components import session
 from components.corpus_map.choices import change
 from components.corpus_map_link import CorpusMapView
+from components.knob_controls import draw_knob, params_of, turned_of
 from components.literal import plain
 from components.view_controls import segments
 
@@ -23,13 +24,7 @@ def chosen_projection() -> Projection:
 
 def chosen_params() -> object:
     """Its parameters: those of the link that it has and that are in range, the others as they are."""
-    kind, known = chosen_projection(), dict(session.view().corpus.knobs)
-    given = {
-        each.name: type(each.default)(known[each.name])
-        for each in knobs(kind.params)
-        if each.name in known and each.low <= known[each.name] <= each.high
-    }
-    return kind.params(**given)
+    return params_of(chosen_projection().params, session.view().corpus.knobs)
 
 
 def draw_projection() -> object:
@@ -71,39 +66,12 @@ def _segments(name: str, label: str, options: dict, help: str | None = None) -> 
 
 
 def _draw_knob(each: Knob, view: CorpusMapView) -> None:
-    state, key = st.session_state, f"corpus_knob_{view.projection}_{each.name}"
-    state[key] = getattr(chosen_params(), each.name)
+    now = chosen_params()
 
-    def turn() -> None:
-        others = tuple(pair for pair in session.view().corpus.knobs if pair[0] != each.name)
-        own = () if state[key] == each.default else ((each.name, float(state[key])),)
-        change(knobs=tuple(sorted(others + own)))
+    def turn(value: object) -> None:
+        change(knobs=turned_of(replace(now, **{each.name: value})))
 
-    if isinstance(each.default, bool):
-        st.toggle(each.title, key=key, on_change=turn, help=each.explains)
-        return
-    kind = type(each.default)
-    if each.logarithmic:
-        options = _by_factors(each, state[key])
-        st.select_slider(
-            each.title, options, key=key, on_change=turn, help=each.explains, format_func="{:g}".format
-        )
-    else:
-        st.slider(
-            each.title,
-            kind(each.low),
-            kind(each.high),
-            step=kind(each.step),
-            key=key,
-            on_change=turn,
-            help=each.explains,
-        )
-
-
-def _by_factors(each: Knob, now: float) -> list[float]:
-    """1, 2 and 5 times the powers of ten within the range, and the value at hand."""
-    steps = {m * 10.0**power for power in range(-6, 4) for m in (1, 2, 5)}
-    return sorted({round(step, 9) for step in steps if each.low <= step <= each.high} | {now})
+    draw_knob(each, getattr(now, each.name), f"corpus_knob_{view.projection}_{each.name}", turn)
 
 
 def _draw_seed(view: CorpusMapView) -> None:

@@ -10,6 +10,7 @@ from analysis.maps.basis import BASES
 from analysis.samples import OUTLIER
 from components import session
 from components.frame import Frame
+from components.prompt_map import tints
 from components.prompt_map.edited import draw_edit_choice
 from components.steering.offered import offered_directions
 from components.steering.requests import direction_of
@@ -53,9 +54,11 @@ def _colors() -> Mapping[str, str]:
     view, recipe = session.view().prompt_map, session.view().recipe
     missing = set() if recipe and view.edited and not view.twin else {"edit"}
     missing |= {"token", "surprise"} if view.twin == "gaussian" else set()
-    if view.color in missing:
+    known = COLORS | ({} if view.twin == "gaussian" else tints.offered())  # a random cloud was never run
+    able = {id: title for id, title in known.items() if id not in missing}
+    if view.color not in able:
         change(color="position")
-    return {id: title for id, title in COLORS.items() if id not in missing}
+    return able
 
 
 def _draw_more() -> None:

@@ -5,20 +5,28 @@ import numpy as np
 from analysis.fingerprint import fingerprint
 from analysis.methods.prompt_map import PromptMap
 from components.point_map import Categories, MapData, Overlay, Scale
-from components.point_map.scales import from_zero, lengths
+from components.point_map.scales import between_usual, from_zero, lengths
+from components.prompt_map.tints import Tint
 
 TITLE = "Map of the text, layer by layer"
 MOST_NULLS = 8
 
 
-def map_data(drawn: PromptMap, key: str, color: str, surprise: np.ndarray | None = None) -> MapData:
+def map_data(
+    drawn: PromptMap,
+    key: str,
+    color: str,
+    surprise: np.ndarray | None = None,
+    tint: Tint | None = None,
+) -> MapData:
     """The picture of a map in one colouring.
 
     Args:
         drawn: the map.
         key: names the map.
-        color: one of `prompt_map_link.COLORS`.
+        color: one of `prompt_map_link.COLORS`, or a measure's.
         surprise: bits by position, for that colouring.
+        tint: the measure, for its colouring.
     """
     cloud, shifts = drawn.cloud, drawn.shifts
     overlays = ()
@@ -33,7 +41,7 @@ def map_data(drawn: PromptMap, key: str, color: str, surprise: np.ndarray | None
         axes=_titles(drawn),
         frames=cloud.coordinates,
         labels=cloud.labels,
-        color=_color(drawn, color, surprise),
+        color=_color(drawn, color, surprise) if tint is None or tint.values is None else _tinted(drawn, tint),
         trails="all",
         overlays=overlays,
         title=TITLE,
@@ -66,6 +74,12 @@ def _color(drawn: PromptMap, color: str, surprise: np.ndarray | None) -> Categor
     if color == "edit" and drawn.shifts is not None:
         return from_zero(drawn.shifts.lengths, "How far the edit moves it", drawn.cloud.unit)
     return Scale(positions, "Position in the text", "from 0", 0.0, float(max(1, len(drawn.tokens) - 1)))
+
+
+def _tinted(drawn: PromptMap, tint: Tint) -> Scale:
+    """The measure of the drawn tokens at the drawn layers."""
+    own = tint.values[list(drawn.layers)][:, list(drawn.positions)]
+    return between_usual(own, tint.title, tint.of_token)
 
 
 def _tokens(drawn: PromptMap) -> Categories:

@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis import Direction, LoadedModel, Recipe, Tokens
-from analysis.background import Background
+from analysis import Direction, LoadedModel, Tokens
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Job, Report
 from analysis.maps import basis as bases
@@ -16,18 +15,11 @@ from analysis.next_token import NATS_PER_BIT, surprises
 from components.cache import results
 from components.prompt_map_link import PromptMapView
 from components.requests import held, trace_of
+from components.steering.at_hand import AtHand
 from components.steering.requests import recipe_key
 
 NULLS = 8
 """Random controls beside an edited run."""
-
-
-@dataclass(frozen=True, eq=False)
-class Edit:
-    """What is drawn beside the text's own run."""
-
-    recipe: Recipe
-    usual: Background
 
 
 def map_key(
@@ -35,7 +27,7 @@ def map_key(
     tokens: Tokens,
     view: PromptMapView,
     concepts: tuple[Direction, ...],
-    edit: Edit | None,
+    edit: AtHand | None,
 ) -> str:
     """One name for a map: everything that decides where its points lie."""
     axes = [(each.name, each.values, each.layers, each.layer) for each in concepts]
@@ -52,7 +44,7 @@ def map_of(
     tokens: Tokens,
     view: PromptMapView,
     concepts: tuple[Direction, ...] = (),
-    edit: Edit | None = None,
+    edit: AtHand | None = None,
 ) -> Job[PromptMap]:
     """The text in the axes that are chosen, with its edited run where there is a recipe."""
 

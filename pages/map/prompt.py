@@ -12,6 +12,7 @@ from components.frame import BESIDE, Frame, draw_layer_slider
 from components.literal import literal, plain
 from components.origin import draw_origin
 from components.point_map import MapData, point_map
+from components.prompt_map import tints
 from components.prompt_map.choices import draw_choices, draw_concepts
 from components.prompt_map.edited import edit_at_hand
 from components.prompt_map.panel import draw_panel
@@ -95,12 +96,16 @@ def _whereabouts(drawn: PromptMap, layer: int, point: int) -> str:
 def _data(frame: Frame, drawn: PromptMap, key: str) -> MapData:
     """What the picture draws, kept in the session: a move of the cursor need not make it again."""
     state, color = st.session_state, session.view().prompt_map.color
-    surprise = None
+    surprise = tint = None
     if color == "surprise":
         surprise = result_of(surprise_of(frame.model, drawn.tokens), "map surprise")
-    shown = (key, color, surprise is None)
+    elif color in tints.offered():
+        tint = result_of(tints.tint_of(frame.model, drawn.tokens, color), "map tint")
+        if tint is not None and tint.why:
+            st.caption(plain(f"{tint.title} colours nothing here: {tint.why}"))
+    shown = (key, color, surprise is None, tint is None)
     if state.get("map_shown") != shown:
-        state.map_data, state.map_shown = map_data(drawn, key, color, surprise), shown
+        state.map_data, state.map_shown = map_data(drawn, key, color, surprise, tint), shown
     return state.map_data
 
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from analysis.errors import AnalysisError, Cancelled
+from analysis.knobs import knobs, said
 from analysis.maps.procrustes import displacement
 from analysis.maps.quality import quality
 from analysis.projections.client import SENTENCES, Client
@@ -26,7 +27,6 @@ from analysis.projections.kinds import (
     UmapKnobs,
     require_projection,
 )
-from analysis.projections.knobs import knobs, said
 from analysis.projections.layers import lay_out
 from analysis.projections.limits import key_layers, require_affordable, seconds
 from analysis.projections.placing import placed

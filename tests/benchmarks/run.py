@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks import app, decoding, engine, lens, maps, probing, prompt_map
+from tests.benchmarks import app, decoding, engine, geometry, lens, maps, probing, prompt_map
 from tests.benchmarks.measure import Quantity
 
 BENCHMARKS = (
@@ -32,6 +32,8 @@ BENCHMARKS = (
     probing.probing,
     prompt_map.mapping,
     maps.many_points,
+    geometry.curves,
+    geometry.curves_of_a_prompt,
 )
 """Every benchmark there is: each yields one or more quantities."""
 OUTPUT = Path(".bench/latest.json")

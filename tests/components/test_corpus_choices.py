@@ -10,9 +10,10 @@ from streamlit.testing.v1 import AppTest
 
 from analysis import library
 from components import session
-from components.corpus_map.choices import layers_of, most_points, of_shipped
+from components.corpus_map.choices import layers_of, most_points
 from components.corpus_map_link import CorpusMapView
 from components.recipe_link import DoseView
+from components.texts_brought import of_shipped
 
 TEXTS = "\n".join(f"{word} number {n} by the bank" for n in range(12) for word in ("red", "blue"))
 

@@ -23,7 +23,7 @@ views = st.builds(
     first=st.booleans(),
     twin=st.sampled_from(["", *TWINS]),
     seed=st.integers(0, 10**9 - 1),
-    color=st.sampled_from(COLORS),
+    color=st.sampled_from([*COLORS, "measure.curvature"]),
 )
 
 
@@ -67,6 +67,10 @@ def test_the_twins_are_those_of_the_analysis():
         "seed=1e3",
         "seed=²",
         "color=red",
+        "color=measure.",
+        "color=measure.two words",
+        "color=measure." + "x" * 40,
+        "color=curvature",
         "concepts=erased.0123456789abcdef",
         "concepts=preset.sea nonsense",
         "concepts=random.1 random.2 random.3 random.4",

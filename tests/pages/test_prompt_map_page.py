@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 
 from analysis import load
+from analysis.geometry.measures import measure
+from analysis.methods.geometry import measured, of_run
 from analysis.methods.prompt_map import prompt_map
+from components.prompt_map import tints
 from components.prompt_map.panel import NEAREST
 from components.prompt_map.take_away import table
-from components.prompt_map_link import COLORS
+from components.prompt_map_link import COLORS, MEASURE
 from tests.pages.driven import addressed, labelled, once, said, settled, view
 
 TOY = "toy:random"
@@ -134,6 +137,48 @@ def test_every_colour_can_be_had(color):
 
 def test_a_colour_that_cannot_be_told_gives_way():
     assert view(opened(choice="color=edit")).prompt_map.color == "position"
+
+
+def test_a_measure_of_geometry_colours_every_token():
+    app = opened(choice="color=measure.curvature")
+    model = load(TOY)
+    cloud = of_run(model, model.run(model.tokenize(TEXT)))
+    expected_ = measured(model, cloud, measure("curvature")).per_point
+    drawn, color = expected(), shown(app).color
+    at = [cloud.position.tolist().index(position) for position in drawn.positions]
+    assert color.title == "Curvature" and "angle" in color.unit
+    assert np.array_equal(color.values, expected_[:, at], equal_nan=True) and np.isfinite(color.values).any()
+
+
+def test_a_measure_colours_the_tokens_it_counts_and_leaves_the_first_alone():
+    app = opened(choice="color=measure.block_influence&first=1")
+    values = shown(app).color.values
+    assert np.isnan(values[:, 0]).all() and np.isnan(values[0]).all() and np.isfinite(values[1:, 1:]).all()
+
+
+def test_a_measure_that_cannot_be_taken_of_so_short_a_text_says_so():
+    app = opened("ab", choice="color=measure.hubness")
+    assert "colours nothing here" in said(app)
+    assert "Position" in shown(app).color.title
+
+
+@pytest.mark.parametrize("color", tints.offered())
+def test_every_measure_that_is_offered_colours_or_says_why_not(color):
+    app = opened(choice=f"color={color}")
+    assert view(app).prompt_map.color == color
+    title = measure(color.removeprefix(MEASURE)).title
+    assert shown(app).color.title == title or "colours nothing here" in said(app)
+
+
+@pytest.mark.parametrize("choice", ["color=measure.nothing", "color=measure.curvature&twin=gaussian"])
+def test_a_measure_that_there_is_not_gives_way(choice):
+    assert view(opened(choice=choice)).prompt_map.color == "position"
+
+
+def test_shuffled_tokens_are_measured_as_they_are_drawn():
+    app = opened(choice="color=measure.curvature&twin=shuffled")
+    other = opened(choice="color=measure.curvature")
+    assert not np.array_equal(shown(app).color.values, shown(other).color.values, equal_nan=True)
 
 
 @pytest.mark.parametrize("part", ["Moves", "How far to trust it", "Table", "Take it away"])

@@ -1,0 +1,1 @@
+"""Panels that open what made a number: one module for each question."""
