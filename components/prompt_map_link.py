@@ -6,13 +6,12 @@ from urllib.parse import parse_qsl, urlencode
 from analysis.maps.basis import BASES
 from analysis.maps.scaling import SCALES
 from components.recipe_link import ERASED, REFERENCE
+from components.tints import MEASURE
 
 LONGEST = 1_000
 """Characters that are read from an address."""
 TWINS = ("gaussian", "shuffled")
 COLORS = ("position", "token", "norm", "moved", "distortion", "surprise", "edit")
-MEASURE = "measure."
-"""What the ids of colours that are measures of geometry begin with."""
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Cloud:
             raise AnalysisError(f"Layer {layer} was not read; there are layers {span(self.layers)}.")
         every = self.values[self.layers.index(layer)]
         states = np.asarray(every) if len(self) == len(every) else np.asarray(every[self.rows])
-        if not np.isfinite(states.sum(dtype=np.float64)) and not np.isfinite(states).all():
+        if not self.once(("finite", layer), lambda: bool(np.isfinite(states).all())):
             raise AnalysisError(
                 f"Layer {layer} holds numbers that are not finite; nothing can be measured there."
             )

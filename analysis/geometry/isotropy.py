@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float64
-from scipy.special import logsumexp
 
 from analysis.errors import AnalysisError
 
@@ -138,21 +137,27 @@ def partition_isotropy(states: Float[np.ndarray, "point d_model"]) -> float:
     Misleads when: layers are compared as they are: the value grows with the length of the states, and lengths grow
         with depth. Eigenvectors of equal eigenvalues are arbitrary, and the value with them.
     """
-    along = states @ _axes(states).astype(states.dtype)
-    logs = np.concatenate([logsumexp(sign * along.astype(np.float64), axis=0) for sign in (1, -1)])
+    along = _along(states)
+    logs = np.concatenate([_log_sums(along), _log_sums(-along)])
     if len(states) < states.shape[1]:
         logs = np.append(logs, np.log(len(states)))  # along the other eigenvectors every state is 0
     return float(logs.min() - logs.max())
 
 
-def _axes(states: np.ndarray) -> Float64[np.ndarray, "d_model axis"]:
-    """Eigenvectors of the second moment as columns: all, or those along which a few points lie."""
+def _along(states: np.ndarray) -> Float64[np.ndarray, "point axis"]:
+    """The states along the eigenvectors of their second moment: all, or those along which a few points lie."""
     rows = states.astype(np.float64)
     if len(states) >= states.shape[1]:
-        return np.linalg.eigh(rows.T @ rows)[1]
-    values, mixes = np.linalg.eigh(rows @ rows.T)  # fewer numbers, and the same axes
-    kept = values > len(rows) * np.finfo(np.float64).eps * values[-1]
-    return rows.T @ (mixes[:, kept] / np.sqrt(values[kept]))
+        axes = np.linalg.eigh(rows.T @ rows)[1]
+        return (states @ axes.astype(states.dtype)).astype(np.float64)
+    values, mixes = np.linalg.eigh(rows @ rows.T)  # fewer numbers, and the same coordinates
+    return mixes * np.sqrt(np.maximum(values, 0))
+
+
+def _log_sums(along: Float64[np.ndarray, "point axis"]) -> Float64[np.ndarray, " axis"]:
+    """Ln of the sum of exponentials over the points."""
+    most = along.max(0)
+    return most + np.log(np.exp(along - most).sum(0))
 
 
 def _isoscore(total: float, squares: float, width: int) -> float:

@@ -154,10 +154,14 @@ def separate(cloud: Cloud, layer: int, most: int = MOST, seed: int = 0) -> Neigh
     Raises:
         AnalysisError: fewer than three points differ.
     """
-    points = different(cloud, (layer,), most, seed)
-    found = neighbours(cloud, layer, points)
-    copies = _copies(found, cloud.at(layer)[points])
-    return neighbours(cloud, layer, points[~copies]) if copies.any() else found
+
+    def search() -> Neighbours:
+        points = different(cloud, (layer,), most, seed)
+        found = neighbours(cloud, layer, points)
+        copies = _copies(found, cloud.at(layer)[points])
+        return neighbours(cloud, layer, points[~copies]) if copies.any() else found
+
+    return cloud.once(("separate", layer, most, seed), search)
 
 
 def _first(cloud: Cloud, layer: int, among: Bool[np.ndarray, " point"] | None) -> Bool[np.ndarray, " point"]:

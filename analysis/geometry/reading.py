@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from analysis.activations import Trace
-from analysis.captures import capture, each_token
+from analysis.captures import States, capture, each_token
 from analysis.corpora import MOST_POINTS, Corpus
 from analysis.corpora.columns import as_classes, kind
 from analysis.data import corpus as shipped
@@ -20,7 +20,7 @@ from analysis.jobs import Report, silent
 from analysis.maps.outliers import sinks
 from analysis.maps.twins import dealt
 from analysis.models.loaded import LoadedModel
-from analysis.places import EACH, Places, places
+from analysis.places import EACH, Examples, Places, places
 from analysis.tokens import Tokens
 
 TOKENS = {
@@ -96,15 +96,55 @@ def read(
     chosen = _cut(model, drawn(corpus, most, seed), length, report)
     every = each_token(model, whole(chosen), most=MOST_POINTS, first=True, report=report)
     states = capture(model, every, EACH, layers=layers, deal=deal, edits=edits, report=report)
-    where = places(model, every, EACH, report)
-    text, position, ids = _places(where, len(every), deal)
+    return of_states(
+        model,
+        every,
+        states,
+        name=corpus.name,
+        labels=_labels(chosen, every),
+        tokens=tokens,
+        outliers=outliers,
+        deal=deal,
+        report=report,
+    )
+
+
+def of_states(
+    model: LoadedModel,
+    every: Examples,
+    states: States,
+    *,
+    name: str = "",
+    labels: tuple[str, ...] = (),
+    tokens: str = "all",
+    outliers: bool = False,
+    deal: int | None = None,
+    report: Report = silent,
+) -> Cloud:
+    """States that were read already, as a cloud.
+
+    Args:
+        model: the model.
+        every: the examples, each a token of its own, see `captures.each_token`.
+        states: of these examples.
+        name: what is measured; empty takes the examples' name.
+        labels: class of every example; empty where there are none.
+        tokens: which tokens count, one of `TOKENS`.
+        outliers: as for `read`.
+        deal: the seed with which tokens were dealt anew before they were read.
+        report: progress; raises `Cancelled` to stop.
+
+    Raises:
+        AnalysisError: no point is left.
+    """
+    where = _places(places(model, every, EACH, report), len(every), deal)
     return _cloud(
         model,
-        corpus.name,
+        name or every.name,
         states.layers,
         states.values,
-        (text, position, ids),
-        _labels(chosen, every, text),
+        where,
+        labels,
         (tokens, outliers),
         fingerprint("cloud", states.key, tokens, outliers),
     )
@@ -182,7 +222,7 @@ def _places(
     return found[0], found[1], found[2]
 
 
-def _labels(chosen: Corpus, every: Corpus, text: Int64[np.ndarray, " every"]) -> tuple[str, ...]:
+def _labels(chosen: Corpus, every: Corpus) -> tuple[str, ...]:
     """Class of every token; empty for those outside of every span, and no labels where there are no classes."""
     name = chosen.label
     if name is None or kind(chosen.columns[name]) != "classes":

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Float32
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from analysis.errors import AnalysisError
 from analysis.geometry.cloud import Cloud
@@ -72,7 +73,7 @@ def measured(
     if sentence := measure.needs(given, params):
         raise AnalysisError(sentence)
     # many small products are faster on one thread, a few large ones on all
-    with threadpool_limits(1, "blas") if len(given) < MANY else nullcontext():
+    with _libraries().limit(limits=1, user_api="blas") if len(given) < MANY else nullcontext():
         found, notes = _by_layer(given, measure, params, report)
     if not any(np.isfinite(each.value) for each in found):
         raise AnalysisError(notes[0] if notes else f"{measure.title} is not defined at any of these layers.")
@@ -94,6 +95,12 @@ def measured(
         beside=_beside(found),
         notes=notes,
     )
+
+
+@cache
+def _libraries() -> ThreadpoolController:
+    """Looking for them takes longer than some curves."""
+    return ThreadpoolController()
 
 
 NOTHING = Found(np.nan)

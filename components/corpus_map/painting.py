@@ -10,22 +10,24 @@ from analysis.groups.directions import scores
 from analysis.jobs import Job
 from analysis.methods.corpus_map import CorpusMap
 from components import session
-from components.corpus_map import coloring
+from components.corpus_map import coloring, tints
 from components.corpus_map.choices import change
 from components.corpus_map.coloring import MEASURED, SCORE
 from components.corpus_map.measured import moved_of
 from components.corpus_map.reading import Read
+from components.literal import plain
 from components.point_map import Categories, Scale
 from components.point_map.scales import between_usual, from_zero, lengths
 from components.requests import held
 from components.steering.offered import offered_directions
 from components.steering.requests import direction_of
+from components.tints import MEASURE
 from components.waiting import result_of
 
 
 def draw_color_choice(read: Read) -> str:
     """What colours the points; its id."""
-    names = coloring.offered(read.points, offered_directions())
+    names = coloring.offered(read.points, offered_directions()) | tints.offered(read)
     wanted = session.view().corpus.color
     st.session_state.corpus_color = (
         wanted if wanted in names else coloring.first(read.points, read.corpus.label)
@@ -58,6 +60,8 @@ def painted(
         norms: of all points at all layers that were read.
         choice: an id of `coloring.offered`.
     """
+    if choice.startswith(MEASURE):
+        return _tinted(model, read, drawn, choice)
     if choice.startswith(SCORE):
         return _scored(model, read, drawn, choice.removeprefix(SCORE))
     if choice not in MEASURED:
@@ -80,6 +84,17 @@ def _at_layers(values: np.ndarray, read: Read, drawn: CorpusMap) -> np.ndarray:
 def _distortion(drawn: CorpusMap) -> np.ndarray:
     nothing = np.full(len(drawn.rows), np.nan, np.float32)
     return np.stack([nothing if each is None else each.distortion for each in drawn.qualities])
+
+
+def _tinted(model: LoadedModel, read: Read, drawn: CorpusMap, choice: str) -> Scale | None:
+    """A measure of every token; where it cannot be taken, why is said and all points are alike."""
+    tint = result_of(tints.tint_of(model, read, choice), "corpus tint")
+    if tint is None:
+        return None
+    if tint.values is None:
+        st.caption(plain(f"{tint.title}: {tint.why}"))
+        return between_usual(np.zeros((len(drawn.layers), len(drawn.rows))), tint.title, tint.of_token)
+    return between_usual(_at_layers(tint.values, read, drawn), tint.title, tint.of_token)
 
 
 def _scored(model: LoadedModel, read: Read, drawn: CorpusMap, reference: str) -> Scale | None:

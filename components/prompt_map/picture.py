@@ -6,7 +6,7 @@ from analysis.fingerprint import fingerprint
 from analysis.methods.prompt_map import PromptMap
 from components.point_map import Categories, MapData, Overlay, Scale
 from components.point_map.scales import between_usual, from_zero, lengths
-from components.prompt_map.tints import Tint
+from components.tints import Tint
 
 TITLE = "Map of the text, layer by layer"
 MOST_NULLS = 8

@@ -70,6 +70,8 @@ def test_a_strength_moved_by_keyboard_writes_anew_and_undo_brings_it_back(steer)
 
     eventually(page, lambda: strength() < 0.45)  # keys that come while the page redraws itself may be lost
     eventually(page, lambda: written(page, "edited") != before)
+    # the last key may still be on its way
+    eventually(page, lambda: float(slider.input_value()) == strength())
     rest(page)
     moved = strength()
     page.get_by_role("button", name="Undo").click()

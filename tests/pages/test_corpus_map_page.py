@@ -10,9 +10,11 @@ import pytest
 from analysis import library, load
 from analysis.captures import capture
 from analysis.corpora import from_plain_text
+from analysis.geometry.measures import measure
 from analysis.groups.neighbours import nearest
 from analysis.maps.outliers import sinks
 from analysis.methods.corpus_map import corpus_map
+from analysis.methods.geometry import measured, read
 from analysis.points import points
 from components.corpus_map import requests
 from components.corpus_map.reading import Read
@@ -167,6 +169,29 @@ def test_colours_follow_the_choice():
         app.selectbox(key="corpus_color").set_value(choice)
         settled(app)
         assert view(app).corpus.color == choice and shown(app).color.title
+
+
+def test_tokens_are_coloured_by_a_measure_of_each():
+    app = drawn("data=written&spot=token&color=measure.block_influence&first=1")
+    assert shown(app).color.title == "Block influence"
+    model, corpus = load(TOY), from_plain_text(TEXT)
+    cloud = read(model, corpus)
+    own = measured(model, cloud, measure("block_influence")).per_point
+    values = shown(app).color.values
+    first = np.isnan(values[1])
+    assert first.sum() == cloud.left_out and np.isnan(values[0]).all()
+    assert np.allclose(values[1:, ~first], own[1:], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("choice", ["data=written&spot=last", "data=written&spot=token&twin=dealt"])
+def test_points_that_are_no_tokens_of_the_texts_are_not_coloured_by_measures(choice):
+    app = drawn(f"{choice}&color=measure.curvature")
+    assert shown(app).color.title != "Curvature"
+
+
+def test_a_measure_that_cannot_be_taken_of_these_tokens_says_why():
+    app = drawn("data=written&spot=token&color=measure.graph_convexity")
+    assert "at least two classes" in said(app)
 
 
 @pytest.mark.parametrize(

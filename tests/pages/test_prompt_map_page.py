@@ -13,7 +13,8 @@ from analysis.methods.prompt_map import prompt_map
 from components.prompt_map import tints
 from components.prompt_map.panel import NEAREST
 from components.prompt_map.take_away import table
-from components.prompt_map_link import COLORS, MEASURE
+from components.prompt_map_link import COLORS
+from components.tints import MEASURE
 from tests.pages.driven import addressed, labelled, once, said, settled, view
 
 TOY = "toy:random"
