@@ -192,7 +192,9 @@ def _draw_tokens(tokens: Tokens, model: LoadedModel, position: int) -> None:
 
 def _counted(tokens: Tokens) -> str:
     generated = len(tokens) - tokens.prompt_length
-    return f"{len(tokens):,} tokens" + (f", {generated:,} of them generated" if generated else "")
+    return f"{len(tokens):,} {'token' if len(tokens) == 1 else 'tokens'}" + (
+        f", {generated:,} of them generated" if generated else ""
+    )
 
 
 def _bos(model: LoadedModel) -> str:

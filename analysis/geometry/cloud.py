@@ -1,5 +1,6 @@
 """States of many tokens at every layer, each with its text and its place there: what geometry is measured on."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,6 +37,8 @@ class Cloud:
     """Class of each point; empty where there are none."""
     left_out: int = 0
     """First tokens and outliers of norm that do not count."""
+    outlying: tuple[str, ...] = ()
+    """Those of them that are no first tokens, as shown on screen."""
     key: str = ""
     """One name for these points: whatever is measured on them belongs to it."""
     _made: dict = field(default_factory=dict, repr=False)
@@ -48,6 +51,17 @@ class Cloud:
     def d_model(self) -> int:
         """Numbers of a state."""
         return self.values.shape[2]
+
+    def left_out_in_words(self) -> str:
+        """How many points do not count, and which they are."""
+        if not self.outlying:
+            return f"{self.left_out:,} (first tokens)" if self.left_out else "none"
+        often = ", ".join(f"{token} {count}" for token, count in Counter(self.outlying).most_common(3))
+        outlying = len(self.outlying)
+        return (
+            f"{self.left_out:,} (first tokens {self.left_out - outlying:,}; norms far above the rest at some layer "
+            f"{outlying:,}, most often {often})"
+        )
 
     def at(self, layer: int) -> Float32[np.ndarray, "point d_model"]:
         """The states of one layer.

@@ -264,9 +264,10 @@ def _cloud(
     rows = np.flatnonzero(kept)
     rows = rows[np.lexsort((position[rows], text[rows]))]
     if not len(rows):
+        only = "" if wanted == "all" else f", and only {TOKENS[wanted]} count"
         raise AnalysisError(
-            f"None of {len(ids):,} tokens is left: first tokens and outliers of norm stand apart, and only "
-            f"{TOKENS[wanted]} count. Give longer texts, or let more tokens count."
+            f"No token is left of {len(ids):,}: first tokens and outliers of norm stand apart{only}. Give longer "
+            "texts, or let more tokens count."
         )
     return Cloud(
         name=name,
@@ -279,6 +280,7 @@ def _cloud(
         shown=tuple(model.tokenizer.label(int(token)) for token in ids[rows]),
         labels=tuple(labels[row] for row in rows) if labels else (),
         left_out=0 if outliers else int(apart.sum()),
+        outlying=tuple(model.tokenizer.label(int(token)) for token in ids[~able & (position > 0)]),
         key=key,
     )
 

@@ -236,8 +236,8 @@ REPORTED = (
     Reported(
         "middle_entropy",
         "Entropy turns in the middle",
-        "The entropy of a text's tokens has a valley (or a peak) at a middle depth: the states of one text are packed "
-        "most there.",
+        "The entropy of a text's tokens has a valley at a middle depth, where the states of one text are packed most; "
+        "or, in other models, a peak, where they are spread most.",
         "Skean, Arefin, Zhao, Patel, Naghiyev, LeCun, Shwartz-Ziv, 2025, arXiv 2502.02013",
         ("prompt_entropy",),
         _middle_entropy,

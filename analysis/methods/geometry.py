@@ -146,7 +146,7 @@ def _beside(found: list[Found]) -> Mapping[str, Float32[np.ndarray, " layer"]]:
 def _provenance(model: LoadedModel, given: Given, measure: Measure, params: object) -> Provenance:
     settings = [("of", given.name), ("count", f"{len(given):,} {_UNITS[measure.reads]}")]
     if isinstance(given, Cloud):
-        settings.append(("left out", f"{given.left_out:,} (first tokens, and norms far above the rest)"))
+        settings.append(("left out", given.left_out_in_words()))
     return Provenance(
         model.title,
         model.revision,

@@ -16,12 +16,15 @@ EVERY = 1.0
 
 def draw_progress(plan: Plan) -> None:
     """Progress with a button to pause while curves are to come; else what they are of, or why it stopped."""
-    with st.container(height=HEIGHT, border=False, vertical_alignment="center", key="geometry_progress"):
-        if plan.job.state == "running":
+    running = plan.job.state == "running"
+    unread = "" if running or plan.stopped else _unread(plan)
+    height = "content" if unread else HEIGHT  # why something could not be read may be long
+    with st.container(height=height, border=False, vertical_alignment="center", key="geometry_progress"):
+        if running:
             draw_last(lambda: _running(plan))
         elif plan.stopped:
             _draw_way_on(plan, "Paused. What was measured and read stays.", "Go on")
-        elif unread := _unread(plan):
+        elif unread:
             _draw_way_on(plan, unread, "Try again")
         else:
             st.caption(plain(_of(plan)))

@@ -78,6 +78,12 @@ def test_an_outlier_of_norm_is_left_out_and_counted(toy, monkeypatch):
     run = type(run)(run.model, run.rows, run.tokens, run.sites, values, run.mask)
     found = of_run(toy, run)
     assert 3 not in found.position and 0 not in found.position and found.left_out == 2
+    assert found.outlying == (run.tokens[0].labels[3],)
+    assert found.left_out_in_words().startswith(
+        "2 (first tokens 1; norms far above the rest at some layer 1, "
+    )
+    assert f"most often {run.tokens[0].labels[3]} 1" in found.left_out_in_words()
+    assert of_run(toy, run, outliers=True).left_out_in_words() == "none"
     assert 3 in of_run(toy, run, outliers=True).position
 
 
@@ -152,7 +158,9 @@ def test_several_marks_on_one_text_label_each_word(toy):
 def test_what_cannot_be_read_is_said(toy):
     with pytest.raises(AnalysisError, match="no choice of tokens"):
         read(toy, corpus(), tokens="some")
-    with pytest.raises(AnalysisError, match="None of 1 tokens is left"):
+    with pytest.raises(
+        AnalysisError, match="No token is left of 1: first tokens and outliers of norm stand apart. Give"
+    ):
         read(toy, corpus(["a"]))
     with pytest.raises(AnalysisError, match="At least one token"):
         read(toy, corpus(), length=0)

@@ -170,7 +170,7 @@ def test_a_link_measures_the_same(choice, settings):
 
 
 def test_what_was_left_out_is_counted():
-    assert f"left out: {cloud().left_out} (first tokens, and norms far above the rest)" in plainly(drawn())
+    assert f"left out: {cloud().left_out_in_words()}" in plainly(drawn())
 
 
 def test_what_cannot_be_measured_is_said_quietly_and_the_others_stand():
