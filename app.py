@@ -12,6 +12,7 @@ PAGES = (
     st.Page("pages/map/prompt.py", title="Map", icon=":material/scatter_plot:", url_path="map"),
     st.Page("pages/map/corpus.py", title="Corpus", icon=":material/bubble_chart:", url_path="corpus"),
     st.Page("pages/read/geometry.py", title="Geometry", icon=":material/landscape:", url_path="geometry"),
+    st.Page("pages/concepts/features.py", title="Features", icon=":material/category:", url_path="features"),
     st.Page("pages/concepts/probe.py", title="Probe", icon=":material/troubleshoot:"),
     st.Page("pages/change/steer.py", title="Steer", icon=":material/explore:"),
     st.Page("pages/change/erase.py", title="Erase", icon=":material/ink_eraser:"),

@@ -8,12 +8,13 @@ from analysis.recipes import Recipe
 
 EDITED = "edited"
 """Name of the recipe's row."""
-Control = Literal["push", "erasure", "change"]
-"""What a random imitation is: of doses, of erasures, or of both."""
+Control = Literal["push", "erasure", "change", "feature"]
+"""What a random imitation is: of doses, of erasures, of both, or of changed features."""
 CONTROLS: dict[Control, tuple[str, str]] = {
     "push": ("pushes", "of the same size"),
     "erasure": ("erasures", "of the same rank"),
     "change": ("changes", "of the same size and rank"),
+    "feature": ("features", "that fire as often, pushed as far"),
 }
 """Its plural, and what it has in common with the recipe."""
 

@@ -26,7 +26,7 @@ def fingerprint(*request: Any) -> str:
 
     Args:
         request: None, bool, int, float, str, bytes, paths, numpy arrays, and tuples, lists, sets,
-            mappings and dataclasses of them.
+            mappings and dataclasses of them; a dataclass with a `fingerprint` of its own counts as that.
 
     Raises:
         AnalysisError: for anything else, whose identity would be a guess.
@@ -39,7 +39,9 @@ def fingerprint(*request: Any) -> str:
 def _write(digest: "hashlib._Hash", value: Any) -> None:
     kind = type(value)
     digest.update(f"<{kind.__module__}.{kind.__qualname__}".encode())
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if dataclasses.is_dataclass(value) and isinstance(getattr(value, "fingerprint", None), str):
+        digest.update(_plain(value.fingerprint))  # it has worked out its own, and keeps it
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         for field in dataclasses.fields(value):
             digest.update(f".{field.name}".encode())
             _write(digest, getattr(value, field.name))

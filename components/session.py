@@ -15,9 +15,18 @@ import streamlit as st
 from analysis import LoadedModel, ModelSpec
 from analysis.data.examples import EXAMPLES
 from analysis.methods.lens import QUANTITIES
-from components import corpus_map_link, erase_link, geometry_link, probe_link, prompt_map_link, recipe_link
+from components import (
+    corpus_map_link,
+    erase_link,
+    features_link,
+    geometry_link,
+    probe_link,
+    prompt_map_link,
+    recipe_link,
+)
 from components.corpus_map_link import CorpusMapView
 from components.erase_link import EraseView
+from components.features_link import FeaturesView
 from components.geometry_link import GeometryView
 from components.probe_link import ProbeView
 from components.prompt_map_link import PromptMapView
@@ -34,7 +43,7 @@ LONGEST_LINK = 60_000
 LONGEST_RECIPE = 4_000
 """Characters of a recipe that are read from an address."""
 LENS_IDS = ("shortcut", "logit")
-SPEC, CHOICES = ("revision", "dtype"), ("recipe", "probe", "erase", "map", "corpus", "geometry")
+SPEC, CHOICES = ("revision", "dtype"), ("recipe", "probe", "erase", "map", "corpus", "geometry", "features")
 """Parameters that mean something without the prompt."""
 
 
@@ -71,6 +80,8 @@ class View:
     """Which texts are mapped, and how."""
     geometry: GeometryView = GeometryView()
     """Whose shape is measured, and beside what."""
+    features: FeaturesView = FeaturesView()
+    """Which dictionary and feature are looked at, and what is changed."""
 
 
 def view() -> View:
@@ -142,6 +153,7 @@ def to_address(view: View) -> dict[str, str]:
         "map": prompt_map_link.to_text(view.prompt_map) or None,
         "corpus": corpus_map_link.to_text(view.corpus) or None,
         "geometry": geometry_link.to_text(view.geometry) or None,
+        "features": features_link.to_text(view.features) or None,
     }
     if fits_link(view.prompt):
         fixed = {"model": view.spec.source, "prompt": view.prompt, "lens": view.lens, "color": view.color}
@@ -176,6 +188,7 @@ def from_address(address: Mapping[str, str], otherwise: View) -> View:
         prompt_map=prompt_map_link.from_text(address.get("map", "")),
         corpus=corpus_map_link.from_text(address.get("corpus", "")),
         geometry=geometry_link.from_text(address.get("geometry", "")),
+        features=features_link.from_text(address.get("features", "")),
     )
 
 

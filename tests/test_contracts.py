@@ -7,12 +7,18 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.dictionaries.dictionary import SparseDictionary
+from analysis.dictionaries.encoders import Relu
 from analysis.edits import (
     BASE,
     EDITS,
     Ablate,
+    Change,
+    ChangeFeatures,
     Edit,
     Erase,
+    KeepPart,
+    PushAsFar,
     Reflect,
     Replace,
     SetComponent,
@@ -32,6 +38,16 @@ def vector(seed=0) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=WIDTH).astype(np.float32)
 
 
+def dictionary(site) -> SparseDictionary:
+    rows = np.random.default_rng(5).normal(size=(29, WIDTH)).astype(np.float32)
+    encoder, zeros = np.ascontiguousarray(rows.T), np.zeros(29, np.float32)
+    return SparseDictionary("29 features", site, Relu(), encoder, zeros, rows, vector(7))
+
+
+def changed(site, positions) -> ChangeFeatures:
+    return ChangeFeatures(dictionary(site), (Change(3, "clamp", 4.0), Change(11, "add", 2.0)), positions)
+
+
 EXAMPLES = {
     Steer: lambda site, positions: Steer(site, vector(), 2.0, positions),
     Ablate: lambda site, positions: Ablate(site, vector(), positions),
@@ -41,6 +57,9 @@ EXAMPLES = {
         site, vector(3), np.stack([vector(), vector(1)], 1), np.stack([vector(), vector(1)]), positions
     ),
     Replace: lambda site, positions: Replace(site, np.stack([vector(p) for p in positions]), positions),
+    ChangeFeatures: changed,
+    PushAsFar: lambda site, positions: PushAsFar(changed(site, positions), np.stack([vector(1), vector(2)])),
+    KeepPart: lambda site, positions: KeepPart(dictionary(site), "error", positions),
 }
 """One edit of every kind that changes whatever it touches, at the given positions."""
 

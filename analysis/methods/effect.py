@@ -289,7 +289,8 @@ def word_verdict(shift: AgainstNull, position: int, control: Control = "push") -
 
 
 def _last_states(trace: Trace) -> Float32[np.ndarray, "row position d_model"]:
-    return np.stack([trace.residuals(row)[-1] for row in range(len(trace.rows))])
+    last = max(site for site in trace.sites if site.stream == "residual")
+    return np.stack([trace.at(last, row) for row in range(len(trace.rows))])
 
 
 def _provenance(model: LoadedModel, recipe: Recipe, nulls: int, kind: str, seed: int) -> Provenance:

@@ -157,6 +157,12 @@ class Parts:
         bias = None if self.head.bias is None else self.head.bias[words]
         return self.finish(nn.functional.linear(hidden, self.head.weight[words], bias))
 
+    def written(self, layer: int, neurons: Tensor) -> Tensor:
+        """What rows of neurons (row, neuron) make the MLP of block `layer` add, without its bias; float32."""
+        last = self.neurons[layer - 1]
+        bias = 0 if last.bias is None else last.bias
+        return (last(neurons.to(last.weight.dtype)) - bias).float() * self.write_scale
+
     def finish(self, logits: Tensor) -> Tensor:
         """What the family does to the unembedding's output."""
         if self.logit_divisor != 1.0:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from analysis import Recipe, Sampling
+from analysis import Recipe, Sampling, Variant
 from analysis.background import Background
 from analysis.methods.effect import variants_of
 from components.beside import Column, beside
@@ -21,10 +21,20 @@ SHOWN_NULLS = 2
 
 def draw(frame: Frame, recipe: Recipe, usual: Background, controls: Controls) -> None:
     """The part of the page."""
-    sampling, count = _draw_sampling()
     nulls = min(controls.nulls, SHOWN_NULLS)
-    variants = variants_of(recipe, usual, nulls=nulls, kind=controls.kind, seed=controls.seed)
-    texts = live(Request(frame.model, frame.tokens, variants, sampling, count))
+    draw_rows(frame, variants_of(recipe, usual, nulls=nulls, kind=controls.kind, seed=controls.seed))
+
+
+def draw_rows(frame: Frame, variants: tuple[Variant, ...], name: str = "live_texts") -> None:
+    """Texts under these variants: base, edited, and the controls after them.
+
+    Args:
+        frame: model and prompt.
+        variants: one text each.
+        name: where the session keeps them.
+    """
+    sampling, count = _draw_sampling(name)
+    texts = live(Request(frame.model, frame.tokens, variants, sampling, count), name)
     prompt = frame.tokens.text
     if texts.job.state == "running":
         draw_last(lambda: _draw_running(texts, prompt))
@@ -32,7 +42,7 @@ def draw(frame: Frame, recipe: Recipe, usual: Background, controls: Controls) ->
         _draw_texts(texts, prompt)
 
 
-def _draw_sampling() -> tuple[Sampling, int]:
+def _draw_sampling(name: str) -> tuple[Sampling, int]:
     """How the texts are written; one seed for all of them."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.popover("How it is written", icon=":material/tune:"):
@@ -50,7 +60,7 @@ def _draw_sampling() -> tuple[Sampling, int]:
             seed = st.number_input(
                 "Seed, the same for all texts", 0, 2**31 - 1, 0, key="steer_seed", persist_state="session"
             )
-        st.button("Write again", icon=":material/replay:", on_click=write_again)
+        st.button("Write again", icon=":material/replay:", on_click=write_again, args=(name,))
     return Sampling(heat, top_p, seed=seed), count
 
 

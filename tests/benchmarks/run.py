@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks import app, decoding, engine, geometry, lens, maps, probing, prompt_map
+from tests.benchmarks import app, decoding, dictionaries, engine, geometry, lens, maps, probing, prompt_map
 from tests.benchmarks.measure import Quantity
 
 BENCHMARKS = (
@@ -34,6 +34,9 @@ BENCHMARKS = (
     maps.many_points,
     geometry.curves,
     geometry.curves_of_a_prompt,
+    dictionaries.features,
+    dictionaries.training,
+    dictionaries.searching,
 )
 """Every benchmark there is: each yields one or more quantities."""
 OUTPUT = Path(".bench/latest.json")

@@ -1,0 +1,1 @@
+"""Learning sparse dictionaries by gradient descent, in runs that survive being killed."""

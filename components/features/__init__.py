@@ -1,0 +1,1 @@
+"""The page Features: which features fire, what each means and does, and where dictionaries come from."""

@@ -1,0 +1,1 @@
+"""Changing features and watching what follows: the parts of the page's part `act`."""

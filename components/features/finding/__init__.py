@@ -1,0 +1,1 @@
+"""The part Find of the page Features."""

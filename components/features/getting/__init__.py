@@ -1,0 +1,1 @@
+"""Where dictionaries come from: the shelf of this model, folders and the hub, training and fitting."""

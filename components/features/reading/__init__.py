@@ -1,0 +1,1 @@
+"""The part "This text": the features of the prompt, its tokens, and what is written after it."""

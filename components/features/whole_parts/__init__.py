@@ -1,0 +1,1 @@
+"""What can be asked of a whole dictionary: one module a question."""
