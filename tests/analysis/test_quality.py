@@ -1,5 +1,7 @@
 """Figures of quality: their values for the mean, for everything and for nothing, and what they are compared with."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -63,7 +65,6 @@ def test_the_mean_explains_nothing_and_everything_costs_nothing(toy, windows):
     found = quality(toy, axes(toy, windows), windows)
     assert found.explained == pytest.approx(1, abs=1e-6)
     assert found.increase == pytest.approx(0, abs=1e-5)
-    assert found.recovered_zero == (pytest.approx(1, abs=1e-4) if found.zero > 0 else None)
     assert (found.l0, found.dead, found.dense) == (toy.d_model, 0, 1)
     assert found.cosine == pytest.approx(1, abs=1e-5) and found.shrinkage == pytest.approx(1, abs=1e-5)
     x = states(toy, windows)
@@ -74,8 +75,20 @@ def test_zero_in_place_of_states_recovers_nothing(toy, windows):
     silent = a_dictionary(toy, kind=JumpRelu(np.full(41, 1e6, np.float32)))
     found = quality(toy, silent, windows)
     assert found.increase == pytest.approx(found.zero, abs=1e-6)
-    assert found.recovered_zero == (pytest.approx(0, abs=1e-6) if found.zero > 0 else None)
     assert (found.l0, found.dead) == (0, 1)
+
+
+def test_the_share_recovered_by_hand(toy, windows):
+    """Nothing lost is everything recovered, as much lost as zero states cost is nothing; half lies between."""
+    found = replace(quality(toy, a_dictionary(toy), windows), zero=8.0, mean=2.0)
+    assert [replace(found, increase=lost).recovered_zero for lost in (0.0, 4.0, 8.0)] == [1, 0.5, 0]
+    assert [replace(found, increase=lost).recovered_mean for lost in (0.0, 1.0, 2.0)] == [1, 0.5, 0]
+
+
+def test_no_share_is_recovered_of_a_loss_that_nothing_costs(toy, windows):
+    found = replace(quality(toy, a_dictionary(toy), windows), zero=-0.1, mean=0.0)
+    assert found.recovered_zero is None and found.recovered_mean is None
+    assert "no share of the loss" in " ".join(found.lines())
 
 
 def test_shrunken_activations_are_told(toy, windows):

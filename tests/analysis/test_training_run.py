@@ -298,6 +298,7 @@ def test_a_machines_speed_is_measured(toy):
 
 def test_a_model_writes_its_own_text_once(toy, monkeypatch):
     monkeypatch.setattr(own_text, "NEW_TOKENS", 4)
+    monkeypatch.setattr(own_text.training_samples, "TOPICS", ["the sea", "rivers", "honey bees"])
     first = own_text.written(toy, 500)
     monkeypatch.setattr(own_text, "_next", lambda *_: pytest.fail("it wrote again"))
     assert own_text.written(toy, 500) == first
