@@ -12,9 +12,9 @@ from pathlib import Path
 
 from analysis.corpora import Corpus
 from analysis.data import training_text
-from analysis.dictionaries.evidence import FILE, evidence_of, write_evidence
-from analysis.dictionaries.firings import firings
-from analysis.dictionaries.sae_folder import read_folder, write_folder
+from analysis.dictionaries.evidence.evidence import FILE, evidence_of, write_evidence
+from analysis.dictionaries.firing.firings import firings
+from analysis.dictionaries.formats.sae_folder import read_folder, write_folder
 from analysis.dictionaries.shelf import SHIPPED, open_dictionary
 from analysis.dictionaries.training.own_text import written
 from analysis.dictionaries.training.plan import Plan

@@ -13,12 +13,12 @@ from analysis import samples, store
 from analysis.data import corpus
 from analysis.dictionaries.dictionary import Dictionary, SparseDictionary
 from analysis.dictionaries.fit import fits, same_model
+from analysis.dictionaries.formats.sae_config import CONFIG
+from analysis.dictionaries.formats.sae_folder import WEIGHTS, read_folder
+from analysis.dictionaries.formats.sparsify_folder import WEIGHTS as SPARSIFY_WEIGHTS
+from analysis.dictionaries.formats.sparsify_folder import read_sparsify_folder
 from analysis.dictionaries.quality import explained
 from analysis.dictionaries.rescaled import Rescaled
-from analysis.dictionaries.sae_config import CONFIG
-from analysis.dictionaries.sae_folder import WEIGHTS, read_folder
-from analysis.dictionaries.sparsify_folder import WEIGHTS as SPARSIFY_WEIGHTS
-from analysis.dictionaries.sparsify_folder import read_sparsify_folder
 from analysis.edits import Site
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent

@@ -13,7 +13,7 @@ from torch import Tensor
 from analysis import samples
 from analysis.dictionaries.dictionary import Dictionary
 from analysis.dictionaries.matching_pursuit import MatchingPursuit
-from analysis.dictionaries.principal import principal
+from analysis.dictionaries.without_training.principal import principal
 from analysis.edits import Edit, Positions, Site, Variant
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent

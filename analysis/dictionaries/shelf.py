@@ -20,10 +20,10 @@ from typing import Any, Literal
 from analysis import store
 from analysis.dictionaries.dictionary import Dictionary
 from analysis.dictionaries.fit import fits
-from analysis.dictionaries.hook_names import said
+from analysis.dictionaries.formats.hook_names import said
+from analysis.dictionaries.formats.sae_config import CONFIG, KIND, LABELS, SaeConfig, read_config
+from analysis.dictionaries.formats.sae_folder import WEIGHTS, read_folder, write_folder
 from analysis.dictionaries.neurons import neurons
-from analysis.dictionaries.sae_config import CONFIG, KIND, LABELS, SaeConfig, read_config
-from analysis.dictionaries.sae_folder import WEIGHTS, read_folder, write_folder
 from analysis.edits import Site
 from analysis.errors import AnalysisError
 from analysis.jobs import silent

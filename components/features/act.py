@@ -5,8 +5,8 @@ from importlib import import_module
 import streamlit as st
 
 from analysis import AnalysisError
+from analysis.dictionaries.acting.feature_effect import side_verdict
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.feature_effect import side_verdict
 from analysis.dictionaries.shelf import Offer
 from analysis.edits import ChangeFeatures
 from analysis.methods.effect import verdict

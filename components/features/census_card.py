@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis import LoadedModel
-from analysis.dictionaries.census import Census, census, stored_census
+from analysis.dictionaries.census.census import Census, census, stored_census
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Job

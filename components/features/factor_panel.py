@@ -5,7 +5,7 @@ import streamlit as st
 from analysis import AnalysisError
 from analysis.dictionaries import shelf
 from analysis.dictionaries.shelf import Offer
-from analysis.dictionaries.without_training import MISLEADS, SOURCES, Fitted, Plan, Way
+from analysis.dictionaries.without_training.fitting import MISLEADS, SOURCES, Fitted, Plan, Way
 from analysis.edits import Site
 from analysis.models.loaded import LoadedModel
 from analysis.results import Provenance

@@ -6,11 +6,11 @@ from urllib.parse import quote
 import streamlit as st
 
 from analysis import LoadedModel
-from analysis.dictionaries.card import card
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import Evidence
-from analysis.dictionaries.in_context import Context
-from analysis.dictionaries.loss_effect import kept
+from analysis.dictionaries.evidence.card import card
+from analysis.dictionaries.evidence.evidence import Evidence
+from analysis.dictionaries.evidence.in_context import Context
+from analysis.dictionaries.evidence.loss_effect import kept
 from analysis.dictionaries.shelf import Offer
 from components import session
 from components.features.acting import changes

@@ -6,7 +6,7 @@ import streamlit as st
 import torch
 
 from analysis import LoadedModel, store
-from analysis.dictionaries.without_training import Fitted, Plan, fit_without_training, operations
+from analysis.dictionaries.without_training.fitting import Fitted, Plan, fit_without_training, operations
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Job
 from components.features.read_texts import ReadTexts

@@ -1,11 +1,12 @@
 """What the page Features asks of the analysis, as shared jobs keyed by the request's fingerprint."""
 
 from analysis import LoadedModel, Tokens
-from analysis.dictionaries import evidence, shelf
+from analysis.dictionaries import shelf
+from analysis.dictionaries.census.standing_out import StandingOut, standing_out
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import Evidence
-from analysis.dictionaries.other_layers import Match, nearest_match
-from analysis.dictionaries.standing_out import StandingOut, standing_out
+from analysis.dictionaries.evidence import evidence
+from analysis.dictionaries.evidence.evidence import Evidence
+from analysis.dictionaries.evidence.other_layers import Match, nearest_match
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Job
 from analysis.methods.features import TextFeatures, TokenShares, explained, shares_at, text_features

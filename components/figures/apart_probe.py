@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from analysis.dictionaries.sparse_probe import SparseProbe, Told
+from analysis.dictionaries.telling_apart.sparse_probe import SparseProbe, Told
 from components.figures.against_null import mode
 from components.kinds import ASKED, BASE, EDITED, NULL, Kind
 

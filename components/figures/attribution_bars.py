@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.dictionaries.attribution import Attribution
+from analysis.dictionaries.acting.attribution import Attribution
 from components.figures.against_null import mode
 from components.kinds import BASE, EDITED, NULL
 from components.literal import for_plotly

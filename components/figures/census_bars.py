@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from analysis.dictionaries.census import Census
+from analysis.dictionaries.census.census import Census
 from components.figures.against_null import mode
 
 LOOKS = {

@@ -8,12 +8,19 @@ import torch
 from analysis import AnalysisError
 from analysis.corpora import Corpus, of_labelled
 from analysis.data.labelled_sets import labelled_set
-from analysis.dictionaries.apart import PROMPT_POOLS, apart, compared, prompts_apart
 from analysis.dictionaries.dictionary import SparseDictionary
 from analysis.dictionaries.encoders import Linear
 from analysis.dictionaries.neurons import neurons
-from analysis.dictionaries.pooled import POOLS, pooled, pooled_states
-from analysis.dictionaries.sides import FEWEST_OF_SIDE, MOST_OF_SIDE, OTHERS, TwoSides, of_corpora, of_label
+from analysis.dictionaries.telling_apart.apart import PROMPT_POOLS, apart, compared, prompts_apart
+from analysis.dictionaries.telling_apart.pooled import POOLS, pooled, pooled_states
+from analysis.dictionaries.telling_apart.sides import (
+    FEWEST_OF_SIDE,
+    MOST_OF_SIDE,
+    OTHERS,
+    TwoSides,
+    of_corpora,
+    of_label,
+)
 from analysis.edits import Site
 from analysis.results import Provenance
 from tests.planted import a_dictionary

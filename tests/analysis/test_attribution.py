@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from analysis import next_token
-from analysis.dictionaries.attribution import ablated, likeliest, log_odds_terms
+from analysis.dictionaries.acting.attribution import ablated, likeliest, log_odds_terms
 from analysis.dictionaries.dictionary import SparseDictionary
 from analysis.dictionaries.encoders import JumpRelu, Relu
 from analysis.dictionaries.neurons import neurons
@@ -220,7 +220,7 @@ def test_questions_without_an_answer_are_refused(toy, tokens, trace):
 
 
 def test_ablating_can_be_stopped_between_batches(toy, tokens, monkeypatch):
-    monkeypatch.setattr("analysis.dictionaries.attribution.TOKENS_AT_ONCE", 12)
+    monkeypatch.setattr("analysis.dictionaries.acting.attribution.TOKENS_AT_ONCE", 12)
     found, seen = text_features(toy, tokens, a_dictionary(toy, 2)), []
 
     def report(message, done=None, total=None):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from analysis.data import corpus
-from analysis.dictionaries import census as module
-from analysis.dictionaries.census import KINDS, census, stored_census
-from analysis.dictionaries.tally import Tally, information_of, rule_of
-from analysis.dictionaries.triggers import grams, triggers
+from analysis.dictionaries.census import census as module
+from analysis.dictionaries.census.census import KINDS, census, stored_census
+from analysis.dictionaries.census.tally import Tally, information_of, rule_of
+from analysis.dictionaries.census.triggers import grams, triggers
 from analysis.errors import AnalysisError, Cancelled
 
 WINDOWS, LENGTH, VOCABULARY = 60, 65, 20

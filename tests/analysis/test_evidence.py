@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from analysis.corpora import from_plain_text
-from analysis.dictionaries import loss_effect, own_labels
-from analysis.dictionaries.card import card
 from analysis.dictionaries.encoders import Linear
-from analysis.dictionaries.evidence import (
+from analysis.dictionaries.evidence import loss_effect
+from analysis.dictionaries.evidence.card import card
+from analysis.dictionaries.evidence.evidence import (
     FILE,
     Evidence,
     evidence,
@@ -21,8 +21,12 @@ from analysis.dictionaries.evidence import (
     sample_text,
     write_evidence,
 )
-from analysis.dictionaries.examples import BANDS, EACH, TOP, examples
-from analysis.dictionaries.firing_numbers import (
+from analysis.dictionaries.evidence.examples import BANDS, EACH, TOP, examples
+from analysis.dictionaries.evidence.in_context import in_context
+from analysis.dictionaries.evidence.nearest import by_cosine, nearest
+from analysis.dictionaries.evidence.packed import from_steps, in_steps, read_about
+from analysis.dictionaries.evidence.promoted import promoted
+from analysis.dictionaries.firing.firing_numbers import (
     chunk_bits,
     histogram,
     phi,
@@ -31,15 +35,12 @@ from analysis.dictionaries.firing_numbers import (
     together,
     top_tokens,
 )
-from analysis.dictionaries.firings import Firings, firings, gather
-from analysis.dictionaries.in_context import in_context
-from analysis.dictionaries.nearest import by_cosine, nearest
+from analysis.dictionaries.firing.firings import Firings, firings, gather
+from analysis.dictionaries.formats.sae_folder import read_folder
+from analysis.dictionaries.labels import own_labels
+from analysis.dictionaries.labels.words import words_of
 from analysis.dictionaries.neurons import neurons
-from analysis.dictionaries.packed import from_steps, in_steps, read_about
-from analysis.dictionaries.promoted import promoted
-from analysis.dictionaries.sae_folder import read_folder
 from analysis.dictionaries.shelf import SHIPPED
-from analysis.dictionaries.words import words_of
 from analysis.errors import AnalysisError
 from tests.analysis.test_firings import known, plain_dictionary
 from tests.planted import a_dictionary
@@ -292,7 +293,7 @@ def test_evidence_is_gathered_once_and_then_read(toy, monkeypatch):
     dictionary, corpus = a_dictionary(toy), from_plain_text(LINES)
     first = evidence(toy, dictionary, corpus=corpus)
     monkeypatch.setattr(
-        "analysis.dictionaries.evidence.firings", lambda *_, **__: pytest.fail("Gathered again.")
+        "analysis.dictionaries.evidence.evidence.firings", lambda *_, **__: pytest.fail("Gathered again.")
     )
     started = time.perf_counter()
     again = evidence(toy, dictionary, corpus=corpus)

@@ -7,9 +7,9 @@ from scipy.optimize import nnls
 
 from analysis.data import corpus
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.factors import Factors, random_factors, semi_nonnegative, snmf
 from analysis.dictionaries.site_states import drawn_windows, explained, site_states
-from analysis.dictionaries.without_training import Plan, alike, fit_without_training
+from analysis.dictionaries.without_training.factors import Factors, random_factors, semi_nonnegative, snmf
+from analysis.dictionaries.without_training.fitting import Plan, alike, fit_without_training
 from analysis.dictionaries.written import written
 from analysis.edits import Site
 from analysis.errors import AnalysisError

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.dictionaries.dictionary import SparseDictionary
-from analysis.dictionaries.encoders import JumpRelu, Linear, Relu, TopK
-from analysis.dictionaries.feature_nulls import (
+from analysis.dictionaries.acting.feature_nulls import (
     direction_controls,
     feature_controls,
     frequency_in,
     matched_features,
 )
+from analysis.dictionaries.dictionary import SparseDictionary
+from analysis.dictionaries.encoders import JumpRelu, Linear, Relu, TopK
 from analysis.dictionaries.neurons import neurons
 from analysis.edits import BASE, Change, ChangeFeatures, KeepPart, PushAsFar, Site, Variant
 from analysis.errors import AnalysisError

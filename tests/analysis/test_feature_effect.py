@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from analysis import next_token
-from analysis.dictionaries.dictionary import SparseDictionary
-from analysis.dictionaries.encoders import Relu
-from analysis.dictionaries.feature_effect import (
+from analysis.dictionaries.acting.feature_effect import (
     MOST_NULLS,
     feature_variants,
     measure_features,
     side_verdict,
 )
+from analysis.dictionaries.dictionary import SparseDictionary
+from analysis.dictionaries.encoders import Relu
 from analysis.dictionaries.neurons import neurons
 from analysis.edits import BASE, Change, ChangeFeatures, Site, Variant
 from analysis.errors import AnalysisError, Cancelled

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from analysis.dictionaries import own_labels
-from analysis.dictionaries.detection import accuracy, balanced
-from analysis.dictionaries.feature_labels import NONE, Rule, Text, foretold, rules, scored
-from analysis.dictionaries.words import words_of
+from analysis.dictionaries.labels import own_labels
+from analysis.dictionaries.labels.detection import accuracy, balanced
+from analysis.dictionaries.labels.feature_labels import NONE, Rule, Text, foretold, rules, scored
+from analysis.dictionaries.labels.words import words_of
 from analysis.errors import AnalysisError
 from tests.planted import a_dictionary
 

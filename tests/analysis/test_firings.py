@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from analysis.corpora import from_plain_text
-from analysis.dictionaries import firings as module
 from analysis.dictionaries.dictionary import SparseDictionary
 from analysis.dictionaries.encoders import Linear, Relu
-from analysis.dictionaries.firings import firings, gather, read, stretches
-from analysis.dictionaries.firings_file import EXTREMES, LARGEST
+from analysis.dictionaries.firing import firings as module
+from analysis.dictionaries.firing.firings import firings, gather, read, stretches
+from analysis.dictionaries.firing.firings_file import EXTREMES, LARGEST
 from analysis.dictionaries.neurons import neurons
 from analysis.edits import Site
 from analysis.errors import AnalysisError

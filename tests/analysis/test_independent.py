@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.decomposition import FastICA
 
-from analysis.dictionaries.independent import (
+from analysis.dictionaries.without_training.independent import (
     excess_kurtosis,
     fast_ica,
     geometric_median,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.dictionaries.principal import principal
+from analysis.dictionaries.without_training.principal import principal
 from analysis.edits import Site
 from analysis.errors import AnalysisError
 

@@ -11,11 +11,11 @@ from safetensors.torch import save_file as save_torch
 
 from analysis.dictionaries.dictionary import SparseDictionary, reconstructed
 from analysis.dictionaries.encoders import Gated, GroupMax, JumpRelu, Linear, Relu, TopK
-from analysis.dictionaries.factors import Factors
-from analysis.dictionaries.hook_names import hook_of, site_of
+from analysis.dictionaries.formats.hook_names import hook_of, site_of
+from analysis.dictionaries.formats.sae_folder import WEIGHTS, read_folder, write_folder
+from analysis.dictionaries.formats.sparsify_folder import read_sparsify_folder
 from analysis.dictionaries.matching_pursuit import MatchingPursuit
-from analysis.dictionaries.sae_folder import WEIGHTS, read_folder, write_folder
-from analysis.dictionaries.sparsify_folder import read_sparsify_folder
+from analysis.dictionaries.without_training.factors import Factors
 from analysis.edits import Site
 from analysis.errors import AnalysisError
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.dictionaries.search import FOUND, KINDS, Sieve, folded, search
+from analysis.dictionaries.evidence.search import FOUND, KINDS, Sieve, folded, search
 
 
 def table(labels, **columns) -> pd.DataFrame:

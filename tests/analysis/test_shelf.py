@@ -15,8 +15,8 @@ from analysis import store
 from analysis.dictionaries import bringing, shelf
 from analysis.dictionaries.dictionary import SparseDictionary
 from analysis.dictionaries.encoders import Linear
-from analysis.dictionaries.sae_config import CONFIG
-from analysis.dictionaries.sae_folder import WEIGHTS, read_folder, write_folder
+from analysis.dictionaries.formats.sae_config import CONFIG
+from analysis.dictionaries.formats.sae_folder import WEIGHTS, read_folder, write_folder
 from analysis.edits import Site
 from analysis.errors import AnalysisError, Cancelled
 from analysis.models import hub_dictionaries
@@ -95,7 +95,7 @@ def test_listing_never_opens_weights_and_reads_a_configuration_once(toy, shipped
 
 
 def shelf_config(folder):
-    from analysis.dictionaries.sae_config import read_config
+    from analysis.dictionaries.formats.sae_config import read_config
 
     return read_config(folder)
 

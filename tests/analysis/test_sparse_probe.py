@@ -8,10 +8,10 @@ from sklearn.metrics import roc_auc_score
 from analysis import AnalysisError
 from analysis.corpora import Corpus
 from analysis.data.labelled_sets import labelled_set
-from analysis.dictionaries import sparse_probe as module
-from analysis.dictionaries.pooled import Pooled
-from analysis.dictionaries.sides import as_labelled
-from analysis.dictionaries.sparse_probe import auroc, probed, sparse_probe
+from analysis.dictionaries.telling_apart import sparse_probe as module
+from analysis.dictionaries.telling_apart.pooled import Pooled
+from analysis.dictionaries.telling_apart.sides import as_labelled
+from analysis.dictionaries.telling_apart.sparse_probe import auroc, probed, sparse_probe
 from analysis.labelled import LabelledSet
 from analysis.results import Provenance
 from tests.planted import a_dictionary

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from analysis.dictionaries.census.standing_out import moderated, standing_out
 from analysis.dictionaries.dictionary import SparseDictionary
 from analysis.dictionaries.encoders import JumpRelu, Linear, Relu
+from analysis.dictionaries.evidence.other_layers import followed, nearest_match
 from analysis.dictionaries.neurons import neurons
-from analysis.dictionaries.other_layers import followed, nearest_match
-from analysis.dictionaries.standing_out import moderated, standing_out
 from analysis.edits import Site
 from analysis.errors import AnalysisError
 from analysis.methods.features import (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from analysis import AnalysisError
-from analysis.dictionaries.firings import Firings
+from analysis.dictionaries.firing.firings import Firings
 from analysis.dictionaries.whole.agreement import agreement
 from analysis.dictionaries.whole.matching import (
     highest_correlations,

@@ -12,7 +12,7 @@ from analysis import jobs
 from analysis.dictionaries import shelf
 from analysis.dictionaries.dictionary import SparseDictionary
 from analysis.dictionaries.encoders import JumpRelu
-from analysis.dictionaries.search import search
+from analysis.dictionaries.evidence.search import search
 from analysis.dictionaries.training.plan import Plan
 from analysis.dictionaries.training.trainer import Trainer
 from analysis.edits import Site

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import streamlit as st
 
-from analysis.dictionaries.attribution import Ablation, Attribution
+from analysis.dictionaries.acting.attribution import Ablation, Attribution
 from analysis.edits import Change, ChangeFeatures, Site
 from analysis.errors import AnalysisError
 from analysis.results import AgainstNull, Bounds, Provenance

@@ -7,10 +7,10 @@ import pytest
 
 from analysis import load
 from analysis.corpora import from_plain_text
-from analysis.dictionaries import evidence as gathering
-from analysis.dictionaries import own_labels
-from analysis.dictionaries.in_context import Context
-from analysis.dictionaries.loss_effect import LossEffect
+from analysis.dictionaries.evidence import evidence as gathering
+from analysis.dictionaries.evidence.in_context import Context
+from analysis.dictionaries.evidence.loss_effect import LossEffect
+from analysis.dictionaries.labels import own_labels
 from analysis.dictionaries.neurons import neurons
 from components.features.card.effect import sentence
 from components.features.card.example_lines import as_json, chosen_row, number

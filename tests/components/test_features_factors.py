@@ -9,9 +9,9 @@ from streamlit.testing.v1 import AppTest
 
 from analysis.data import corpus
 from analysis.dictionaries import shelf
-from analysis.dictionaries.census import KINDS, Census
-from analysis.dictionaries.factors import Factors
-from analysis.dictionaries.without_training import Fitted, Plan
+from analysis.dictionaries.census.census import KINDS, Census
+from analysis.dictionaries.without_training.factors import Factors
+from analysis.dictionaries.without_training.fitting import Fitted, Plan
 from analysis.edits import Site
 from analysis.results import Provenance
 from components.features import census_card, factor_panel

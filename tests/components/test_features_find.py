@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.dictionaries.apart import Apart, Missed
-from analysis.dictionaries.search import Sieve
+from analysis.dictionaries.evidence.search import Sieve
+from analysis.dictionaries.telling_apart.apart import Apart, Missed
 from analysis.results import Provenance
 from components.features.finding import comparison, filters
 from components.features.finding.away import with_origin
@@ -144,7 +144,7 @@ def test_the_code_of_a_comparison_is_python_with_its_imports_first(monkeypatch):
     lines = ("model = load(ModelSpec('toy:random'))", "dictionary = open_dictionary(model, 'neurons.1')")
     monkeypatch.setattr(comparison, "dictionary_lines", lambda frame, offer: lines)
     code = (
-        "from analysis.dictionaries.sides import of_label",
+        "from analysis.dictionaries.telling_apart.sides import of_label",
         "sides = of_label(corpus, 'label', 'a', None)",
     )
     made = comparison.snippet(None, None, code, "max")

@@ -8,7 +8,7 @@ import pytest
 
 from analysis import load
 from analysis.dictionaries import shelf
-from analysis.dictionaries.sae_folder import CONFIG, WEIGHTS, write_folder
+from analysis.dictionaries.formats.sae_folder import CONFIG, WEIGHTS, write_folder
 from analysis.dictionaries.shelf import Offer
 from analysis.edits import Site
 from components.features.getting import on_shelf, quality

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.dictionaries.feature_labels import SILENT, UNCLEAR
+from analysis.dictionaries.labels.feature_labels import SILENT, UNCLEAR
 from analysis.dictionaries.shelf import Offer
 from analysis.dictionaries.whole.crystals import Crystals
 from analysis.dictionaries.whole.cycles import Circle, Cycle

@@ -6,9 +6,9 @@ import io
 import numpy as np
 import pytest
 
-from analysis.dictionaries.attribution import log_odds_terms
-from analysis.dictionaries.feature_effect import measure_features
-from analysis.dictionaries.feature_nulls import frequency_in
+from analysis.dictionaries.acting.attribution import log_odds_terms
+from analysis.dictionaries.acting.feature_effect import measure_features
+from analysis.dictionaries.acting.feature_nulls import frequency_in
 from analysis.edits import Change, ChangeFeatures
 from analysis.methods.effect import verdict
 from analysis.methods.features import text_features

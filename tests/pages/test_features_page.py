@@ -5,10 +5,12 @@ import pytest
 from analysis import load
 from analysis.corpora import Corpus, of_labelled
 from analysis.data.labelled_sets import labelled_set
-from analysis.dictionaries import evidence, shelf, sparse_probe
-from analysis.dictionaries.apart import apart, prompts_apart
-from analysis.dictionaries.search import search
-from analysis.dictionaries.sides import of_label
+from analysis.dictionaries import shelf
+from analysis.dictionaries.evidence import evidence
+from analysis.dictionaries.evidence.search import search
+from analysis.dictionaries.telling_apart import sparse_probe
+from analysis.dictionaries.telling_apart.apart import apart, prompts_apart
+from analysis.dictionaries.telling_apart.sides import of_label
 from components.features.finding import comparison, two_prompts
 from components.features_link import PARTS, from_text, to_text
 from components.literal import plain

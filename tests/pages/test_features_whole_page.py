@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from analysis.corpora import from_plain_text
-from analysis.dictionaries import evidence, shelf
+from analysis.dictionaries import shelf
 from analysis.dictionaries.encoders import JumpRelu
+from analysis.dictionaries.evidence import evidence
 from components.features.whole import PARTS
 from components.features.whole_parts import requests
 from tests.pages.driven import addressed, once, said, settled, view

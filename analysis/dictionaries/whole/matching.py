@@ -8,7 +8,7 @@ from jaxtyping import Float32, Int64
 from scipy.sparse import csr_array
 from threadpoolctl import threadpool_limits
 
-from analysis.dictionaries.firings import Firings
+from analysis.dictionaries.firing.firings import Firings
 from analysis.dictionaries.whole.agreement import Agreement, agreement
 from analysis.dictionaries.whole.spectral import unit
 from analysis.errors import AnalysisError

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from analysis.dictionaries.feature_effect import FeatureEffect
+from analysis.dictionaries.acting.feature_effect import FeatureEffect
 from analysis.dictionaries.shelf import Offer
 from analysis.edits import ChangeFeatures
 from analysis.methods.effect import Effect
@@ -73,8 +73,8 @@ def snippet(frame: Frame, offer: Offer, edits: tuple[ChangeFeatures, ...], contr
     return "\n".join(
         [
             "from analysis import ModelSpec, load",
-            "from analysis.dictionaries.feature_effect import feature_variants, measure_features",
-            "from analysis.dictionaries.feature_nulls import frequency_in",
+            "from analysis.dictionaries.acting.feature_effect import feature_variants, measure_features",
+            "from analysis.dictionaries.acting.feature_nulls import frequency_in",
             "from analysis.dictionaries.shelf import open_dictionary",
             "from analysis.edits import Change, ChangeFeatures",
             "from analysis.methods.effect import verdict",
@@ -101,8 +101,8 @@ def attribution_snippet(
     return "\n".join(
         [
             "from analysis import ModelSpec, load",
-            "from analysis.dictionaries.attribution import ablated, log_odds_terms",
-            "from analysis.dictionaries.feature_nulls import frequency_in",
+            "from analysis.dictionaries.acting.attribution import ablated, log_odds_terms",
+            "from analysis.dictionaries.acting.feature_nulls import frequency_in",
             "from analysis.dictionaries.shelf import open_dictionary",
             "from analysis.methods.features import text_features",
             "",
@@ -123,7 +123,7 @@ def _opened(frame: Frame, offer: Offer) -> list[str]:
         *opening_lines(frame.tokens, frame.model.revision),
         f"dictionary = open_dictionary(model, {offer.id!r})",
         "found = text_features(model, tokens, dictionary)",
-        "frequency = frequency_in(found.activations)  # or that of `analysis.dictionaries.evidence.evidence`",
+        "frequency = frequency_in(found.activations)  # or that of `analysis.dictionaries.evidence.evidence.evidence`",
     ]
 
 

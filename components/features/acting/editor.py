@@ -3,8 +3,8 @@
 import numpy as np
 import streamlit as st
 
+from analysis.dictionaries.acting.feature_effect import MOST_NULLS
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.feature_effect import MOST_NULLS
 from components.features import choices
 from components.features.acting.changes import (
     EVERYWHERE,

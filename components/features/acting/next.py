@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from analysis.dictionaries.feature_effect import FeatureEffect
+from analysis.dictionaries.acting.feature_effect import FeatureEffect
 from analysis.dictionaries.shelf import Offer
 from analysis.edits import ChangeFeatures
 from analysis.methods.effect import word_shift

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from analysis import LoadedModel, Tokens
 from analysis.controls import Control
-from analysis.dictionaries.attribution import Ablation, Attribution, ablated, likeliest, log_odds_terms
-from analysis.dictionaries.feature_effect import FeatureEffect, measure_features
-from analysis.dictionaries.feature_nulls import Frequency
+from analysis.dictionaries.acting.attribution import Ablation, Attribution, ablated, likeliest, log_odds_terms
+from analysis.dictionaries.acting.feature_effect import FeatureEffect, measure_features
+from analysis.dictionaries.acting.feature_nulls import Frequency
 from analysis.edits import ChangeFeatures
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Job, Report

@@ -1,6 +1,6 @@
 """Base, changed and random texts side by side, written from one batch."""
 
-from analysis.dictionaries.feature_effect import feature_variants
+from analysis.dictionaries.acting.feature_effect import feature_variants
 from analysis.edits import ChangeFeatures
 from components.features.acting.requests import Controls
 from components.features.acting.units import Units

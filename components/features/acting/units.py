@@ -5,8 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.dictionaries.evidence import Evidence
-from analysis.dictionaries.feature_nulls import Frequency, frequency_in
+from analysis.dictionaries.acting.feature_nulls import Frequency, frequency_in
+from analysis.dictionaries.evidence.evidence import Evidence
 from analysis.methods.features import TextFeatures
 
 

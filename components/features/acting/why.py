@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 import streamlit as st
 
-from analysis.dictionaries.attribution import Ablation, Attribution
+from analysis.dictionaries.acting.attribution import Ablation, Attribution
 from analysis.dictionaries.shelf import Offer
 from components.features import choices
 from components.features.acting.away import attribution_snippet

@@ -5,7 +5,7 @@ import random
 import streamlit as st
 
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import Evidence
+from analysis.dictionaries.evidence.evidence import Evidence
 from components.features.choices import change, look_at
 from components.features.requests import features_of
 from components.frame import Frame

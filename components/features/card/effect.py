@@ -4,8 +4,8 @@ import streamlit as st
 
 from analysis import LoadedModel
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import Evidence
-from analysis.dictionaries.loss_effect import AFTER, LossEffect, kept
+from analysis.dictionaries.evidence.evidence import Evidence
+from analysis.dictionaries.evidence.loss_effect import AFTER, LossEffect, kept
 from components.features.card.requests import effect_of
 from components.literal import plain
 from components.waiting import result_of

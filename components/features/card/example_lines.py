@@ -6,7 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from analysis.dictionaries.in_context import Context
+from analysis.dictionaries.evidence.in_context import Context
 
 _HERE = Path(__file__).parent
 _mount = st.components.v2.component(

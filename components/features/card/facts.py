@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from analysis.dictionaries.evidence import Evidence
+from analysis.dictionaries.evidence.evidence import Evidence
 from components.features.card.example_lines import number
 from components.literal import literal, plain
 

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from analysis.dictionaries import own_labels
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import Evidence
+from analysis.dictionaries.evidence.evidence import Evidence
+from analysis.dictionaries.labels import own_labels
 from analysis.errors import AnalysisError
 
 

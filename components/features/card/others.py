@@ -6,7 +6,7 @@ import streamlit as st
 
 from analysis import LoadedModel
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import Evidence
+from analysis.dictionaries.evidence.evidence import Evidence
 from components.features.card.requests import nearest_of
 from components.features.choices import look_at
 from components.literal import plain

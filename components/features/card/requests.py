@@ -1,12 +1,12 @@
 """What a feature's card asks of the analysis, as shared jobs."""
 
 from analysis import LoadedModel
-from analysis.dictionaries import loss_effect
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import Evidence
-from analysis.dictionaries.in_context import Context, in_context
-from analysis.dictionaries.loss_effect import LossEffect
-from analysis.dictionaries.nearest import nearest
+from analysis.dictionaries.evidence import loss_effect
+from analysis.dictionaries.evidence.evidence import Evidence
+from analysis.dictionaries.evidence.in_context import Context, in_context
+from analysis.dictionaries.evidence.loss_effect import LossEffect
+from analysis.dictionaries.evidence.nearest import nearest
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Job, Report
 from components.requests import held

@@ -5,9 +5,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import Evidence
-from analysis.dictionaries.feature_labels import SILENT, UNCLEAR
-from analysis.dictionaries.search import FOUND, KINDS, search
+from analysis.dictionaries.evidence.evidence import Evidence
+from analysis.dictionaries.evidence.search import FOUND, KINDS, search
+from analysis.dictionaries.labels.feature_labels import SILENT, UNCLEAR
 from analysis.dictionaries.shelf import Offer
 from components import session
 from components.features.choices import change, choose, look_at
@@ -144,8 +144,8 @@ def snippet(frame: Frame, offer: Offer, query: str) -> str:
     return "\n".join(
         [
             "from analysis import ModelSpec, load",
-            "from analysis.dictionaries.evidence import evidence",
-            "from analysis.dictionaries.search import search",
+            "from analysis.dictionaries.evidence.evidence import evidence",
+            "from analysis.dictionaries.evidence.search import search",
             "from analysis.dictionaries.shelf import open_dictionary",
             "",
             *dictionary_lines(frame, offer),

@@ -7,12 +7,12 @@ import streamlit as st
 
 from analysis import AnalysisError
 from analysis.captures import estimate
-from analysis.dictionaries.apart import Apart, Missed
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.feature_labels import UNCLEAR
-from analysis.dictionaries.pooled import POOLS
+from analysis.dictionaries.labels.feature_labels import UNCLEAR
 from analysis.dictionaries.shelf import Offer
-from analysis.dictionaries.sides import TwoSides
+from analysis.dictionaries.telling_apart.apart import Apart, Missed
+from analysis.dictionaries.telling_apart.pooled import POOLS
+from analysis.dictionaries.telling_apart.sides import TwoSides
 from analysis.places import EACH
 from components.features.choices import look_at
 from components.features.finding.away import dictionary_lines, draw_away
@@ -170,7 +170,7 @@ def snippet(frame: Frame, offer: Offer, code: Sequence[str], pool: str) -> str:
             *sorted(
                 [
                     "from analysis import ModelSpec, load",
-                    "from analysis.dictionaries.apart import apart",
+                    "from analysis.dictionaries.telling_apart.apart import apart",
                     "from analysis.dictionaries.shelf import open_dictionary",
                     *imports,
                 ]

@@ -7,10 +7,10 @@ from analysis import AnalysisError
 from analysis.captures import estimate
 from analysis.data.labelled_sets import IDS, labelled_set
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.pooled import POOLS
 from analysis.dictionaries.shelf import Offer
-from analysis.dictionaries.sides import as_labelled
-from analysis.dictionaries.sparse_probe import SparseProbe
+from analysis.dictionaries.telling_apart.pooled import POOLS
+from analysis.dictionaries.telling_apart.sides import as_labelled
+from analysis.dictionaries.telling_apart.sparse_probe import SparseProbe
 from analysis.labelled import LabelledSet
 from analysis.places import EACH
 from components.features.choices import choose, chosen
@@ -91,8 +91,8 @@ def snippet(frame: Frame, offer: Offer, source: Source, pool: str) -> str:
                 {
                     "from analysis import ModelSpec, load",
                     "from analysis.dictionaries.shelf import open_dictionary",
-                    "from analysis.dictionaries.sides import as_labelled",
-                    "from analysis.dictionaries.sparse_probe import sparse_probe",
+                    "from analysis.dictionaries.telling_apart.sides import as_labelled",
+                    "from analysis.dictionaries.telling_apart.sparse_probe import sparse_probe",
                     *imports,
                 }
             ),

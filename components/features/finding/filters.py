@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from analysis.dictionaries.search import KINDS, Sieve
+from analysis.dictionaries.evidence.search import KINDS, Sieve
 from components.features.choices import choose, chosen
 
 STEPS = (0.0, 1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0)

@@ -4,10 +4,10 @@ import streamlit as st
 
 from analysis import LoadedModel
 from analysis.captures import estimate
-from analysis.dictionaries import evidence
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import Evidence
-from analysis.dictionaries.feature_labels import UNCLEAR
+from analysis.dictionaries.evidence import evidence
+from analysis.dictionaries.evidence.evidence import Evidence
+from analysis.dictionaries.labels.feature_labels import UNCLEAR
 from analysis.fingerprint import fingerprint
 from analysis.places import EACH
 from components.features.finding.requests import ask, asked

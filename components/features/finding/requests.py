@@ -4,10 +4,10 @@ import streamlit as st
 from threadpoolctl import threadpool_limits
 
 from analysis import LoadedModel, Tokens
-from analysis.dictionaries.apart import Apart, PromptsApart, apart, prompts_apart
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.sides import TwoSides
-from analysis.dictionaries.sparse_probe import SparseProbe, sparse_probe
+from analysis.dictionaries.telling_apart.apart import Apart, PromptsApart, apart, prompts_apart
+from analysis.dictionaries.telling_apart.sides import TwoSides
+from analysis.dictionaries.telling_apart.sparse_probe import SparseProbe, sparse_probe
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Job, Report
 from analysis.labelled import LabelledSet

@@ -9,8 +9,8 @@ from analysis import AnalysisError
 from analysis.corpora import Corpus, of_labelled
 from analysis.corpora.columns import of_kind
 from analysis.data.labelled_sets import card, labelled_sets
-from analysis.dictionaries.pooled import POOLS
-from analysis.dictionaries.sides import GROUP
+from analysis.dictionaries.telling_apart.pooled import POOLS
+from analysis.dictionaries.telling_apart.sides import GROUP
 from analysis.labelled import LabelledSet
 from analysis.labelled_table import OWN, SEPARATOR, WRITTEN, from_lines
 from components.features.choices import choose, chosen

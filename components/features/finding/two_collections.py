@@ -9,7 +9,7 @@ from analysis.corpora import Corpus, from_plain_text
 from analysis.data import corpus as shipped
 from analysis.dictionaries.dictionary import Dictionary
 from analysis.dictionaries.shelf import Offer
-from analysis.dictionaries.sides import of_corpora
+from analysis.dictionaries.telling_apart.sides import of_corpora
 from analysis.labelled_table import OWN, WRITTEN
 from components.features.finding.comparison import draw_comparison, sides_said
 from components.features.finding.sources import choose_one, draw_pool
@@ -40,7 +40,7 @@ def draw(frame: Frame, offer: Offer, dictionary: Dictionary, heading) -> None:
         return
     code = (
         "from analysis.corpora import from_plain_text",
-        "from analysis.dictionaries.sides import of_corpora",
+        "from analysis.dictionaries.telling_apart.sides import of_corpora",
         "sides = of_corpora(from_plain_text(texts_a), from_plain_text(texts_b))  # one text a line",
     )
     draw_comparison(frame, offer, dictionary, heading, sides, pool, code)

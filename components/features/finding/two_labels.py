@@ -5,7 +5,7 @@ import streamlit as st
 from analysis.corpora.columns import as_classes
 from analysis.dictionaries.dictionary import Dictionary
 from analysis.dictionaries.shelf import Offer
-from analysis.dictionaries.sides import OTHERS, TwoSides, of_label
+from analysis.dictionaries.telling_apart.sides import OTHERS, TwoSides, of_label
 from components.features.finding.comparison import draw_comparison, sides_said
 from components.features.finding.sources import Source, choose_one, draw_pool, draw_source
 from components.frame import Frame
@@ -30,7 +30,7 @@ def draw(frame: Frame, offer: Offer, dictionary: Dictionary, heading) -> None:
     if sides is None:
         return
     call = f"of_label(corpus, {source.column!r}, {first!r}, {None if second == OTHERS else second!r})"
-    code = (*source.code, "from analysis.dictionaries.sides import of_label", f"sides = {call}")
+    code = (*source.code, "from analysis.dictionaries.telling_apart.sides import of_label", f"sides = {call}")
     draw_comparison(frame, offer, dictionary, heading, sides, pool, code)
 
 

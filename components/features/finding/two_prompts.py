@@ -4,9 +4,9 @@ import pandas as pd
 import streamlit as st
 
 from analysis import AnalysisError, LoadedModel, Tokens
-from analysis.dictionaries.apart import PROMPT_POOLS, PromptsApart
 from analysis.dictionaries.dictionary import Dictionary
 from analysis.dictionaries.shelf import Offer
+from analysis.dictionaries.telling_apart.apart import PROMPT_POOLS, PromptsApart
 from components import session
 from components.features.choices import choose, chosen, look_at
 from components.features.finding.away import dictionary_lines, draw_away
@@ -76,7 +76,7 @@ def snippet(frame: Frame, offer: Offer, other: str, pool: str) -> str:
     return "\n".join(
         [
             "from analysis import ModelSpec, load",
-            "from analysis.dictionaries.apart import prompts_apart",
+            "from analysis.dictionaries.telling_apart.apart import prompts_apart",
             "from analysis.dictionaries.shelf import open_dictionary",
             "",
             *dictionary_lines(frame, offer),

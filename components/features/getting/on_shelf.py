@@ -9,9 +9,9 @@ import streamlit as st
 from analysis import AnalysisError, LoadedModel, samples, store
 from analysis.data import corpus
 from analysis.dictionaries import bringing, shelf
+from analysis.dictionaries.formats.sae_config import CONFIG
+from analysis.dictionaries.formats.sae_folder import WEIGHTS
 from analysis.dictionaries.quality import quality as measure
-from analysis.dictionaries.sae_config import CONFIG
-from analysis.dictionaries.sae_folder import WEIGHTS
 from analysis.dictionaries.shelf import Offer
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Report

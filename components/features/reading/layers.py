@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from analysis.dictionaries.other_layers import followed
+from analysis.dictionaries.evidence.other_layers import followed
 from analysis.dictionaries.shelf import Offer, offered
 from analysis.methods.features import TextFeatures
 from components.features import choices

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import Evidence
+from analysis.dictionaries.evidence.evidence import Evidence
 
 LONGEST = 34
 """Characters of a label in a list; the card shows all of it."""

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.dictionaries.standing_out import StandingOut
+from analysis.dictionaries.census.standing_out import StandingOut
 from components.figures.against_null import mode
 from components.frame import Frame
 from components.kinds import EDITED, NULL

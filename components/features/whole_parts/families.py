@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from analysis.dictionaries.evidence import Evidence
+from analysis.dictionaries.evidence.evidence import Evidence
 from analysis.dictionaries.whole import families as grouping
 from analysis.dictionaries.whole.families import Families, Family
 from components.features import choices

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from analysis.dictionaries.evidence import Evidence
-from analysis.dictionaries.feature_labels import UNCLEAR
+from analysis.dictionaries.evidence.evidence import Evidence
+from analysis.dictionaries.labels.feature_labels import UNCLEAR
 from analysis.dictionaries.whole import lobes as parting
 from analysis.dictionaries.whole.lobes import Lobes, phi
 from components.features import choices

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from analysis.dictionaries.evidence import Evidence
-from analysis.dictionaries.feature_labels import SAYS, SILENT, UNCLEAR
+from analysis.dictionaries.evidence.evidence import Evidence
+from analysis.dictionaries.labels.feature_labels import SAYS, SILENT, UNCLEAR
 from analysis.dictionaries.whole import atlas as drawing
 from analysis.dictionaries.whole.atlas import Atlas
 from analysis.fingerprint import fingerprint

@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.dictionaries.evidence import Evidence, evidence, is_at_hand
+from analysis.dictionaries.evidence.evidence import Evidence, evidence, is_at_hand
 from analysis.dictionaries.shelf import Offer, offered
 from analysis.dictionaries.whole import agreement as agreeing
 from analysis.dictionaries.whole import matching as pairing

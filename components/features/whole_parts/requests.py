@@ -4,8 +4,8 @@ import numpy as np
 
 from analysis import LoadedModel
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import Evidence, evidence, now, sample_text
-from analysis.dictionaries.firings import Firings, firings
+from analysis.dictionaries.evidence.evidence import Evidence, evidence, now, sample_text
+from analysis.dictionaries.firing.firings import Firings, firings
 from analysis.dictionaries.shelf import Offer, open_dictionary
 from analysis.dictionaries.whole.atlas import Atlas, atlas, nearest
 from analysis.dictionaries.whole.clusters import Shapes, alike, joined, shapes

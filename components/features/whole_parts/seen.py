@@ -7,7 +7,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from analysis import LoadedModel
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import Evidence
+from analysis.dictionaries.evidence.evidence import Evidence
 from analysis.dictionaries.shelf import Offer
 from components.features import choices
 from components.frame import Frame

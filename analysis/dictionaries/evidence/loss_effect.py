@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from analysis import store
+from analysis.dictionaries.acting.feature_nulls import feature_controls
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.feature_nulls import feature_controls
 from analysis.edits import BASE, Change, ChangeFeatures, Site, Variant
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent

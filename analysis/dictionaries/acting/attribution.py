@@ -9,8 +9,8 @@ from jaxtyping import Float64
 
 from analysis import next_token
 from analysis.activations import Trace
+from analysis.dictionaries.acting.feature_nulls import Frequency, matched_features
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.feature_nulls import Frequency, matched_features
 from analysis.dictionaries.written import written
 from analysis.edits import Change, ChangeFeatures, KeepPart, PushAsFar, Site, Variant
 from analysis.errors import AnalysisError

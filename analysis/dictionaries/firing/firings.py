@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64
 from analysis import store
 from analysis.corpora import Corpus
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.firings_file import FiringsFile, Kept
+from analysis.dictionaries.firing.firings_file import FiringsFile, Kept
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Report, silent

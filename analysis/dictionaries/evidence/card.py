@@ -3,9 +3,9 @@
 from typing import Any
 
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import Evidence
-from analysis.dictionaries.in_context import Context
-from analysis.dictionaries.loss_effect import LossEffect
+from analysis.dictionaries.evidence.evidence import Evidence
+from analysis.dictionaries.evidence.in_context import Context
+from analysis.dictionaries.evidence.loss_effect import LossEffect
 
 
 def card(

@@ -16,7 +16,7 @@ from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
 from analysis.dictionaries.fit import require_fits
-from analysis.dictionaries.principal import axes_of
+from analysis.dictionaries.without_training.principal import axes_of
 from analysis.edits import Site
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Bool, Float32, Int8, Int32
 
 from analysis import samples, store
+from analysis.dictionaries.census.tally import LOUD, PEAKS, PLACED, Activity, Tally, rule_of
+from analysis.dictionaries.census.triggers import ORDERS, TRIGGERS, Grams, Triggers, grams, triggers
 from analysis.dictionaries.site_states import drawn_windows
-from analysis.dictionaries.tally import LOUD, PEAKS, PLACED, Activity, Tally, rule_of
-from analysis.dictionaries.triggers import ORDERS, TRIGGERS, Grams, Triggers, grams, triggers
 from analysis.edits import Site
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from analysis.dictionaries.dictionary import SparseDictionary
 from analysis.dictionaries.encoders import Linear
-from analysis.dictionaries.principal import axes_of, moments
+from analysis.dictionaries.without_training.principal import axes_of, moments
 from analysis.edits import Site
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent

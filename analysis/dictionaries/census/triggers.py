@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Int32, Int64
 
-from analysis.dictionaries.tally import Activity
+from analysis.dictionaries.census.tally import Activity
 
 ORDERS = (1, 2, 3)
 """Tokens of a trigger, in the order they are tried."""

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from analysis.dictionaries.alone import context_shares
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.examples import examples
-from analysis.dictionaries.feature_labels import FEWEST, SILENT, UNCLEAR, Rule, Text, rules, scored
-from analysis.dictionaries.firing_numbers import (
+from analysis.dictionaries.evidence.alone import context_shares
+from analysis.dictionaries.evidence.examples import examples
+from analysis.dictionaries.evidence.promoted import promoted
+from analysis.dictionaries.firing.firing_numbers import (
     chunk_bits,
     histogram,
     places,
@@ -16,9 +16,9 @@ from analysis.dictionaries.firing_numbers import (
     together,
     top_tokens,
 )
-from analysis.dictionaries.firings import Firings
-from analysis.dictionaries.promoted import promoted
-from analysis.dictionaries.words import words_of
+from analysis.dictionaries.firing.firings import Firings
+from analysis.dictionaries.labels.feature_labels import FEWEST, SILENT, UNCLEAR, Rule, Text, rules, scored
+from analysis.dictionaries.labels.words import words_of
 from analysis.jobs import Report, silent
 from analysis.models.loaded import LoadedModel
 

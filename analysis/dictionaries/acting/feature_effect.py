@@ -8,7 +8,7 @@ import numpy as np
 from analysis import next_token
 from analysis.activations import Trace
 from analysis.controls import EDITED, Control
-from analysis.dictionaries.feature_nulls import Frequency, direction_controls, feature_controls
+from analysis.dictionaries.acting.feature_nulls import Frequency, direction_controls, feature_controls
 from analysis.edits import BASE, ChangeFeatures, Site, Variant
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent

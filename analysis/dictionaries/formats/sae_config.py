@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis.dictionaries.hook_names import site_of
+from analysis.dictionaries.formats.hook_names import site_of
 from analysis.edits import Site
 from analysis.errors import AnalysisError
 from analysis.models.files import read_json_file

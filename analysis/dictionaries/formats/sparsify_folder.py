@@ -7,9 +7,9 @@ import numpy as np
 
 from analysis.dictionaries.dictionary import SparseDictionary
 from analysis.dictionaries.encoders import GroupMax, TopK
-from analysis.dictionaries.hook_names import said, site_of
-from analysis.dictionaries.sae_config import CONFIG, MOST_FEATURES, MOST_WIDTH
-from analysis.dictionaries.weights_file import read_weights
+from analysis.dictionaries.formats.hook_names import said, site_of
+from analysis.dictionaries.formats.sae_config import CONFIG, MOST_FEATURES, MOST_WIDTH
+from analysis.dictionaries.formats.weights_file import read_weights
 from analysis.errors import AnalysisError
 from analysis.models.files import read_json_file
 

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int, Int64
 from scipy.stats import rankdata
 
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.pooled import POOLS, Pooled, pooled
+from analysis.dictionaries.telling_apart.pooled import POOLS, Pooled, pooled
 from analysis.errors import AnalysisError
 from analysis.groups.membership import auc
 from analysis.jobs import Report, silent
@@ -162,7 +162,7 @@ def sparse_probe(
         model: the model.
         dictionary: of this model.
         given: examples of classes; their groups stay on one side of the split.
-        pool: one of `analysis.dictionaries.pooled.POOLS`.
+        pool: one of `analysis.dictionaries.telling_apart.pooled.POOLS`.
         ks: how many features; those beyond what there are, are left out.
         seed: of the split, the shuffles and the features drawn by chance.
         report: progress; raises `Cancelled` to stop.

@@ -15,12 +15,12 @@ import numpy as np
 from analysis import store
 from analysis.dictionaries.dictionary import Dictionary, SparseDictionary
 from analysis.dictionaries.encoders import Encoder, Gated, GroupMax, JumpRelu, Linear, Relu, TopK
-from analysis.dictionaries.factors import Factors
-from analysis.dictionaries.hook_names import hook_of, said
+from analysis.dictionaries.formats.hook_names import hook_of, said
+from analysis.dictionaries.formats.sae_config import CONFIG, KIND, SaeConfig, read_config
+from analysis.dictionaries.formats.weights_file import read_weights
 from analysis.dictionaries.matching_pursuit import MatchingPursuit
 from analysis.dictionaries.rescaled import Rescaled
-from analysis.dictionaries.sae_config import CONFIG, KIND, SaeConfig, read_config
-from analysis.dictionaries.weights_file import read_weights
+from analysis.dictionaries.without_training.factors import Factors
 from analysis.errors import AnalysisError
 
 WEIGHTS = "sae_weights.safetensors"

@@ -9,12 +9,12 @@ import torch
 from jaxtyping import Float32, Float64
 
 from analysis.dictionaries.dictionary import Dictionary, SparseDictionary, reconstructed
-from analysis.dictionaries.factors import MOST_ITERATIONS as SNMF_ITERATIONS
-from analysis.dictionaries.factors import Factors, random_factors, snmf
-from analysis.dictionaries.independent import MOST_ITERATIONS as ICA_ITERATIONS
-from analysis.dictionaries.independent import SAME, independent
-from analysis.dictionaries.principal import principal
 from analysis.dictionaries.site_states import SiteStates, explained, site_states
+from analysis.dictionaries.without_training.factors import MOST_ITERATIONS as SNMF_ITERATIONS
+from analysis.dictionaries.without_training.factors import Factors, random_factors, snmf
+from analysis.dictionaries.without_training.independent import MOST_ITERATIONS as ICA_ITERATIONS
+from analysis.dictionaries.without_training.independent import SAME, independent
+from analysis.dictionaries.without_training.principal import principal
 from analysis.edits import Site
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int32, Int64
 
-from analysis.dictionaries.firings import Firings
+from analysis.dictionaries.firing.firings import Firings
 
 TOP, EACH, BANDS = 10, 4, 5
 """Examples at the top, in every band below, and how many bands there are."""

@@ -13,12 +13,13 @@ from jaxtyping import Bool, Float32, Int32, UInt8
 from analysis import store
 from analysis.corpora import Corpus
 from analysis.data import corpus as shipped_text
-from analysis.dictionaries import loss_effect, own_labels, packed
-from analysis.dictionaries.collecting import BINS, DECADES, collected
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.examples import Example, Level, levels
-from analysis.dictionaries.firing_numbers import phi
-from analysis.dictionaries.firings import Firings, firings
+from analysis.dictionaries.evidence import loss_effect, packed
+from analysis.dictionaries.evidence.collecting import BINS, DECADES, collected
+from analysis.dictionaries.evidence.examples import Example, Level, levels
+from analysis.dictionaries.firing.firing_numbers import phi
+from analysis.dictionaries.firing.firings import Firings, firings
+from analysis.dictionaries.labels import own_labels
 from analysis.dictionaries.shelf import SHIPPED
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Report, silent

@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Int64
 
-from analysis.dictionaries.detection import accuracy
-from analysis.dictionaries.words import Groups, Words
+from analysis.dictionaries.labels.detection import accuracy
+from analysis.dictionaries.labels.words import Groups, Words
 from analysis.jobs import Report, silent
 
 SOURCE = (

@@ -8,9 +8,9 @@ import pandas as pd
 from jaxtyping import Bool, Float, Float64, Int64
 
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.effects import Effects, chances, interval
-from analysis.dictionaries.pooled import POOLS, Pooled, pooled, pooled_states
-from analysis.dictionaries.sides import FEWEST_OF_SIDE, TwoSides
+from analysis.dictionaries.telling_apart.effects import Effects, chances, interval
+from analysis.dictionaries.telling_apart.pooled import POOLS, Pooled, pooled, pooled_states
+from analysis.dictionaries.telling_apart.sides import FEWEST_OF_SIDE, TwoSides
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent
 from analysis.models.loaded import LoadedModel

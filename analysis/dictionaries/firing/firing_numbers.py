@@ -4,8 +4,8 @@ import numpy as np
 import scipy.sparse as sp
 from jaxtyping import Bool, Float32, Int32, UInt8
 
-from analysis.dictionaries.firings import Firings
-from analysis.dictionaries.words import Words
+from analysis.dictionaries.firing.firings import Firings
+from analysis.dictionaries.labels.words import Words
 from analysis.jobs import Report, silent
 
 PLACES = 8

@@ -1,0 +1,1 @@
+"""The MLP's neurons counted by what they do: dead, following tokens, positional, always active."""

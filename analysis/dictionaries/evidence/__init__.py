@@ -1,0 +1,1 @@
+"""What is known of every feature of a dictionary, and where to find it again."""

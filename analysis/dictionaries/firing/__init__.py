@@ -1,0 +1,1 @@
+"""What fires where over many texts: gathered once, kept on disk, counted."""

@@ -1,0 +1,1 @@
+"""Folders in which other libraries keep dictionaries, read and written without them."""

@@ -1,0 +1,1 @@
+"""Names of features: made from rules about tokens, judged on held-out text, or given by a person."""

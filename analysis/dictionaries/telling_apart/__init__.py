@@ -1,0 +1,1 @@
+"""Which features tell two kinds of texts apart, and whether they do it better than chance."""

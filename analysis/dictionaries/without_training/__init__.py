@@ -1,0 +1,1 @@
+"""Dictionaries without gradient descent: factors, independent and principal components."""
