@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float32
@@ -20,7 +20,7 @@ from jaxtyping import Float32
 from analysis import store
 from analysis.activations import Trace
 from analysis.directions import span
-from analysis.edits import BASE, Edit, Site, Variant
+from analysis.edits import BASE, Edit, Place, Site, Variant
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Report, silent
@@ -57,7 +57,7 @@ class States:
     """States of examples, layer by layer."""
 
     layers: tuple[int, ...]
-    """0 to L for the residual stream, 1 to L for neurons."""
+    """0 to L for the residual stream, 1 to L for neurons and for what attention and MLP add."""
     values: Float32[np.ndarray, "layer example width"]
     """Mapped from disk, read-only."""
     key: str
@@ -83,12 +83,12 @@ def capture(
     spot: str = "last",
     *,
     layers: tuple[int, ...] | None = None,
-    stream: Literal["residual", "neurons"] = "residual",
+    stream: Place = "residual",
     edits: Sequence[Edit] = (),
     deal: int | None = None,
     report: Report = silent,
 ) -> States:
-    """The residual stream of every example at layers 0 to L, or the neurons of its MLPs at layers 1 to L.
+    """The residual stream of every example at layers 0 to L, or what blocks 1 to L hold or add to it.
 
     What a cancelled, failed or killed run has read is kept, and the next one goes on from there. Beside the states
     lies a table of the examples, `points.parquet`.
@@ -420,7 +420,7 @@ def _require_spot(spot: str, given: Examples) -> None:
 
 def _sites(model: LoadedModel, stream: str, layers: tuple[int, ...] | None) -> tuple[Site, ...]:
     """Where the states are read, ascending."""
-    able = model.residual_sites() if stream == "residual" else model.neuron_sites() or (Site(1, stream),)
+    able = _readable(model, stream)
     if layers is None:
         return able
     known = {site.layer: site for site in able}
@@ -429,6 +429,15 @@ def _sites(model: LoadedModel, stream: str, layers: tuple[int, ...] | None) -> t
             f"Layers ascend and lie between {able[0].layer} and {able[-1].layer}; given {layers}. Choose others."
         )
     return tuple(known[layer] for layer in layers)
+
+
+def _readable(model: LoadedModel, stream: str) -> tuple[Site, ...]:
+    """Every site of a stream; where the neurons lie in experts, one that the model refuses in words."""
+    if stream == "residual":
+        return model.residual_sites()
+    if stream == "neurons":
+        return model.neuron_sites() or (Site(1, "neurons"),)
+    return tuple(site for site in model.write_sites() if site.stream == stream)
 
 
 def _dealt(model: LoadedModel, texts: list[tuple[Tokens, Places]], seed: int) -> list[tuple[Tokens, Places]]:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, fields
 from urllib.parse import parse_qsl, urlencode
 
-LONGEST = 2_000
-"""Characters that are read from an address."""
+LONGEST = 8_000
+"""Characters that are read from an address: a prompt of 600 characters takes up to nine for each."""
 LONGEST_NAME = 120
 MOST_CHOICES = 32
 PARTS = ("prompt", "feature", "find", "act", "whole", "get")

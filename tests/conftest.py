@@ -6,28 +6,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
-import sys  # noqa: E402
-import types  # noqa: E402
+from tests import annotation_checks  # noqa: E402
 
-from beartype import BeartypeConf, beartype  # noqa: E402
-from beartype.roar import BeartypeDecorHintPep3119Exception  # noqa: E402
-from jaxtyping import install_import_hook  # noqa: E402
-
-
-def _checked(function):
-    """Check a function's annotations, unless one names a protocol that has no meaning at run time."""
-    try:
-        return beartype(conf=BeartypeConf(is_pep484_tower=True))(
-            function
-        )  # a whole number may stand for a float
-    except BeartypeDecorHintPep3119Exception:
-        return function
-
-
-# Before anything imports `analysis`: every annotation in it is checked on every call while tests run.
-sys.modules["annotation_checks"] = types.ModuleType("annotation_checks")
-sys.modules["annotation_checks"].checked = _checked
-install_import_hook("analysis", "annotation_checks.checked")
+annotation_checks.install()  # before anything imports `analysis`
 
 from dataclasses import dataclass  # noqa: E402
 from functools import lru_cache  # noqa: E402
@@ -118,6 +99,9 @@ FAMILIES = {
 """Name: (model type, configuration): one tiny model for every way a family can be built."""
 
 
+BROWSER = "tests/browser/"
+
+
 @dataclass(frozen=True)
 class Family:
     """One tiny model twice: as this program holds it, and as transformers made it, never hooked."""
@@ -125,6 +109,27 @@ class Family:
     name: str
     model: LoadedModel
     plain: torch.nn.Module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A worker takes whole files, and one takes all that need a browser, so that the app is started once."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return BROWSER if BROWSER in nodeid else super()._split_scope(nodeid)
+
+    config.option.loadscopereorder = False  # the order is that of `pytest_collection_modifyitems`
+    return Scheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """What takes longest comes first, so that no worker is left with it in the end."""
+    items.sort(key=lambda item: (BROWSER not in item.nodeid, "tests/pages/" not in item.nodeid))
 
 
 def pytest_generate_tests(metafunc):

@@ -89,7 +89,7 @@ PLANTED = {
     "analysis/tokens.py": ("import streamlit as st", "analysis.tokens imports streamlit"),
     "analysis/results.py": ("from plotly.graph_objects import Figure", "analysis.results imports plotly.graph_objects"),
     "analysis/jobs.py": ("from components import frame", "analysis.jobs imports components.frame"),
-    "analysis/edits.py": ("from transformers import AutoModel", "analysis.edits imports transformers"),
+    "analysis/edits/edit.py": ("from transformers import AutoModel", "analysis.edits.edit imports transformers"),
     "analysis/map.py": ("def fit():\n    import umap", "analysis.map imports umap"),
     "analysis/projections/client.py": ("from faiss import knn", "analysis.projections.client imports faiss"),
     "components/map.py": ("import openTSNE", "components.map imports openTSNE"),

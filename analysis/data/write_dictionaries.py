@@ -12,7 +12,8 @@ from pathlib import Path
 
 from analysis.corpora import Corpus
 from analysis.data import training_text
-from analysis.dictionaries.evidence.evidence import FILE, evidence_of, write_evidence
+from analysis.dictionaries.evidence.evidence_file import FILE, write_evidence
+from analysis.dictionaries.evidence.gathering import evidence_of
 from analysis.dictionaries.firing.firings import firings
 from analysis.dictionaries.formats.sae_folder import read_folder, write_folder
 from analysis.dictionaries.shelf import SHIPPED, open_dictionary

@@ -17,8 +17,8 @@ from analysis.dictionaries.formats.sae_config import CONFIG
 from analysis.dictionaries.formats.sae_folder import WEIGHTS, read_folder
 from analysis.dictionaries.formats.sparsify_folder import WEIGHTS as SPARSIFY_WEIGHTS
 from analysis.dictionaries.formats.sparsify_folder import read_sparsify_folder
-from analysis.dictionaries.quality import explained
 from analysis.dictionaries.rescaled import Rescaled
+from analysis.dictionaries.site_states import explained
 from analysis.edits import Site
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent
@@ -221,7 +221,8 @@ def _warning(model: LoadedModel, dictionary: Dictionary, share: float, report: R
         )
     return (
         told
-        + "The usual reasons are another model, another place, or a normalisation that its files do not tell."
+        + "The usual reasons are another model, another place, a normalisation that its files do not tell, or that few "
+        "features are active and it was trained on little text."
     )
 
 

@@ -5,7 +5,7 @@ A state x is told as x = bias + sum of a_i d_i + error. The a_i are what `encode
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Protocol, runtime_checkable
 
@@ -14,55 +14,26 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from analysis.dictionaries.decoder import Decoder
 from analysis.dictionaries.encoders import Encoder
-from analysis.dictionaries.fit import require_fits
-from analysis.edits import Site
+from analysis.edits import Coder, Site
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint
 from analysis.models.loaded import LoadedModel
 
 
 @runtime_checkable
-class Dictionary(Protocol):
+class Dictionary(Coder, Protocol):
     """What every kind of dictionary offers: sparse autoencoders, the model's own neurons, components, factors."""
 
     name: str
     """For the person, as in `Layer 16, 4,608 features`."""
-    site: Site
-    """Where it reads, and where its features are changed."""
     signed: bool
     """True if an activation may be negative."""
 
     @property
-    def fingerprint(self) -> str:
-        """One name for everything that decides an activation or a reconstruction."""
-        ...
-
-    @property
     def id(self) -> str:
-        """The first twelve digits of it: they stand in links, and name what was found out about its features."""
-        ...
-
-    @property
-    def features(self) -> int:
-        """How many there are."""
-        ...
-
-    @property
-    def width(self) -> int:
-        """Numbers of a state at the site."""
-        ...
-
-    def encode(self, x: Float[Tensor, "point width"]) -> Float[Tensor, "point feature"]:
-        """Activations, exactly zero where a feature is not active; float32."""
-        ...
-
-    def decode(self, activations: Float[Tensor, "point feature"]) -> Float[Tensor, "point width"]:
-        """The states that the activations make: bias + activations @ decoder; float32."""
-        ...
-
-    def directions(self, features: list[int]) -> Float32[np.ndarray, "chosen width"]:
-        """Decoder rows: what one unit of each of these features adds at the site."""
+        """The first twelve digits of its fingerprint: they stand in links, and name what was found of its features."""
         ...
 
     def require_fit(self, model: LoadedModel) -> None:
@@ -75,7 +46,7 @@ class Dictionary(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class SparseDictionary:
+class SparseDictionary(Decoder):
     """An encoder and a decoder with weights: a sparse autoencoder of any kind, or components.
 
     z = (x - bias) @ encoder + encoder_bias; a = kind.activate(z); x' = a @ decoder + bias.
@@ -122,27 +93,14 @@ class SparseDictionary:
     def fingerprint(self) -> str:
         """One name for everything that decides an activation or a reconstruction."""
         parts = self.encoder, self.encoder_bias, self.decoder, self.bias
-        return fingerprint("dictionary", self.site, self.kind, self.subtracts_bias, *parts)
-
-    @property
-    def id(self) -> str:
-        """The first digits of its fingerprint."""
-        return self.fingerprint[:12]
+        # of plain values alone: labels and evidence are kept under it, and outlive the code's layout
+        kind = self.kind.label, *(getattr(self.kind, each.name) for each in fields(self.kind) if each.init)
+        return fingerprint("dictionary", str(self.site), kind, self.subtracts_bias, *parts)
 
     @property
     def signed(self) -> bool:
         """True if an activation may be negative."""
         return self.kind.signed
-
-    @property
-    def features(self) -> int:
-        """How many there are."""
-        return self.decoder.shape[0]
-
-    @property
-    def width(self) -> int:
-        """Numbers of a state at the site."""
-        return self.decoder.shape[1]
 
     def encode(self, x: Float[Tensor, "point width"]) -> Float[Tensor, "point feature"]:
         """Activations, exactly zero where a feature is not active; float32."""
@@ -150,27 +108,6 @@ class SparseDictionary:
         if self.subtracts_bias:
             states = states - self._on(x, "bias")
         return self.kind.activate(torch.addmm(self._on(x, "encoder_bias"), states, self._on(x, "encoder")))
-
-    def decode(self, activations: Float[Tensor, "point feature"]) -> Float[Tensor, "point width"]:
-        """Bias + activations @ decoder; float32."""
-        return torch.addmm(
-            self._on(activations, "bias"), activations.float(), self._on(activations, "decoder")
-        )
-
-    def directions(self, features: list[int]) -> Float32[np.ndarray, "chosen width"]:
-        """Decoder rows: what one unit of each of these features adds at the site."""
-        return self.decoder[features]
-
-    def require_fit(self, model: LoadedModel) -> None:
-        """Refuse a model it was not made for.
-
-        Raises:
-            AnalysisError: another model, a layer that does not exist, or states of another width.
-        """
-        require_fits(model, self.model, self.site, self.width)
-
-    def _on(self, like: Tensor, name: str) -> Tensor:
-        return self._tensors[name].to(like.device)
 
 
 def reconstructed(dictionary: Dictionary, x: Float[Tensor, "point width"]) -> Float[Tensor, "point width"]:

@@ -5,6 +5,7 @@ activations of the same shape; features that are not active are exactly zero.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -89,7 +90,12 @@ class JumpRelu:
     def activate(self, z: Float[Tensor, "point feature"]) -> Float[Tensor, "point feature"]:
         """Return z where it is above the threshold, zero elsewhere."""
         active = torch.relu(z)
-        return active * (active > torch.tensor(self.threshold).to(z))
+        return active * (active > self._tensor.to(z))
+
+    @cached_property
+    def _tensor(self) -> Tensor:
+        with torch.inference_mode(False):  # whoever asks first, others may want gradients
+            return torch.tensor(self.threshold)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +116,13 @@ class Gated:
 
     def activate(self, z: Float[Tensor, "point feature"]) -> Float[Tensor, "point feature"]:
         """Return the magnitude where the gate is open, zero elsewhere."""
-        b_gate, b_mag, r_mag = (torch.tensor(each).to(z) for each in (self.b_gate, self.b_mag, self.r_mag))
+        b_gate, b_mag, r_mag = (each.to(z) for each in self._tensors)
         return torch.relu(z * torch.exp(r_mag) + b_mag) * (z + b_gate > 0)
+
+    @cached_property
+    def _tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        with torch.inference_mode(False):
+            return torch.tensor(self.b_gate), torch.tensor(self.b_mag), torch.tensor(self.r_mag)
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, Float32, Int
 from torch import Tensor
 
+from analysis.dictionaries.decoder import Decoder
 from analysis.edits import Site
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint
-from analysis.models.loaded import LoadedModel
 
 TOGETHER = 128
 """States that are taken apart at a time: what they agree with should stay near the processor."""
@@ -26,12 +26,13 @@ def pursued(
     k: int,
     tolerance: float = 0.0,
     gram: Float[Tensor, "feature feature"] | None = None,
+    stops_on_repeat: bool = False,
 ) -> tuple[Int[Tensor, "point turn"], Float[Tensor, "point turn"]]:
     """The features that explain each state, in the order they are taken, and how much of each.
 
     At every turn the direction that agrees most with the rest is taken, as far as they agree: r -= (r . d) d. It ends
     after k turns, when no direction agrees with the rest, or when the rest is no longer than `tolerance`; later turns
-    have a value of zero. A feature may be taken again.
+    have a value of zero. A feature may be taken again; its amounts then add up.
 
     Args:
         x: states, the bias taken off.
@@ -39,16 +40,20 @@ def pursued(
         k: turns at most.
         tolerance: length of the rest below which it ends, in units of x.
         gram: rows @ rows.T if at hand: saves the product of every turn.
+        stops_on_repeat: a state's first turn that takes a feature again is its last.
 
     Source: Mallat & Zhang 1993; Costa et al. 2025, arXiv 2506.03093.
     """
     rest = x.clone()
     agreement = rest @ rows.T
     left = (x * x).sum(1)
+    going = torch.ones(len(x), dtype=torch.bool, device=x.device)
     chosen, amounts = [], []
     for _ in range(k):
         best, feature = agreement.max(1)
-        amount = torch.relu(best) * (left > tolerance**2)
+        amount = torch.relu(best) * (going & (left > tolerance**2))
+        if stops_on_repeat and chosen:
+            going &= ~(torch.stack(chosen, 1) == feature[:, None]).any(1)
         chosen.append(feature)
         amounts.append(amount)
         if not amount.any():
@@ -64,7 +69,7 @@ def pursued(
 
 
 @dataclass(frozen=True, eq=False)
-class MatchingPursuit:
+class MatchingPursuit(Decoder):
     """A dictionary whose encoder is matching pursuit over its own unit directions.
 
     Source: Costa, Fel, Lubana, Tolooshams & Ba 2025 (From Flat to Hierarchical), arXiv 2506.03093.
@@ -82,6 +87,8 @@ class MatchingPursuit:
     """Turns at most."""
     tolerance: float = 0.0
     """Length of the rest at which it ends, in units of the state."""
+    stops_on_repeat: bool = False
+    """True if the first turn that takes a feature again is the last, as in SAELens unless told otherwise."""
     model: str = ""
     """Title of the model it was made for; empty where nobody says."""
     card: Mapping[str, object] = field(default_factory=dict)
@@ -118,23 +125,14 @@ class MatchingPursuit:
     def fingerprint(self) -> str:
         """One name for everything that decides an activation or a reconstruction."""
         return fingerprint(
-            "matching pursuit", self.site, self.decoder, self.bias, self.k, float(self.tolerance)
+            "matching pursuit",
+            str(self.site),
+            self.decoder,
+            self.bias,
+            self.k,
+            float(self.tolerance),
+            self.stops_on_repeat,
         )
-
-    @property
-    def id(self) -> str:
-        """The first digits of its fingerprint."""
-        return self.fingerprint[:12]
-
-    @property
-    def features(self) -> int:
-        """How many there are."""
-        return self.decoder.shape[0]
-
-    @property
-    def width(self) -> int:
-        """Numbers of a state at the site."""
-        return self.decoder.shape[1]
 
     def encode(self, x: Float[Tensor, "point width"]) -> Float[Tensor, "point feature"]:
         """Activations, exactly zero where a feature was not taken; float32."""
@@ -142,42 +140,13 @@ class MatchingPursuit:
         gram = self._gram.to(x.device) if self.features <= MOST_FEATURES and len(x) >= TOGETHER else None
         activations = torch.zeros(len(x), self.features, device=x.device)
         for into, states in zip(activations.split(TOGETHER), x.split(TOGETHER), strict=True):
-            chosen, amounts = pursued(states.float() - bias, rows, self.k, self.tolerance, gram)
+            chosen, amounts = pursued(
+                states.float() - bias, rows, self.k, self.tolerance, gram, self.stops_on_repeat
+            )
             into.scatter_add_(1, chosen, amounts)
         return activations
-
-    def decode(self, activations: Float[Tensor, "point feature"]) -> Float[Tensor, "point width"]:
-        """Bias + activations @ decoder; float32."""
-        return torch.addmm(
-            self._on(activations, "bias"), activations.float(), self._on(activations, "decoder")
-        )
-
-    def directions(self, features: list[int]) -> Float32[np.ndarray, "chosen width"]:
-        """Decoder rows: what one unit of each of these features adds at the site."""
-        return self.decoder[features]
-
-    def require_fit(self, model: LoadedModel) -> None:
-        """Refuse a model it was not made for.
-
-        Raises:
-            AnalysisError: another model, a layer that does not exist, or states of another width.
-        """
-        width = model.n_neurons if self.site.stream == "neurons" else model.d_model
-        if self.model and self.model != model.title:
-            raise AnalysisError(
-                f"This dictionary was made for {self.model}, and the loaded model is {model.title}. Load {self.model}, "
-                "or choose a dictionary of this model."
-            )
-        if not 0 <= self.site.layer <= model.n_layers or width != self.width:
-            raise AnalysisError(
-                f"This dictionary reads {self.width} numbers at {self.site}; {model.title} has {model.n_layers} layers "
-                f"with {width} numbers there. Choose a dictionary of this model."
-            )
 
     @cached_property
     def _gram(self) -> Tensor:
         rows = self._tensors["decoder"]
         return rows @ rows.T
-
-    def _on(self, like: Tensor, name: str) -> Tensor:
-        return self._tensors[name].to(like.device)

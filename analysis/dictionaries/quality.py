@@ -13,6 +13,7 @@ from torch import Tensor
 from analysis import samples
 from analysis.dictionaries.dictionary import Dictionary
 from analysis.dictionaries.matching_pursuit import MatchingPursuit
+from analysis.dictionaries.site_states import explained
 from analysis.dictionaries.without_training.principal import principal
 from analysis.edits import Edit, Positions, Site, Variant
 from analysis.errors import AnalysisError
@@ -235,16 +236,6 @@ def quality(
         loss_tokens=losses.tokens,
         left_out=first + int((~usual).sum()),
     )
-
-
-def explained(x: Float[np.ndarray, "point width"], made: Float[np.ndarray, "point width"]) -> float:
-    """Explained variance: 1 - sum |x - made|^2 / sum |x - mean|^2 over all points; at most 1, 0 for the mean itself.
-
-    Source: Karvonen et al. 2025, arXiv 2503.09532.
-    Misleads when: a few outliers hold most of the variance.
-    """
-    spread = np.square(x - x.mean(0, dtype=np.float64)).sum()
-    return float(1 - np.square(x.astype(np.float64) - made).sum() / spread)
 
 
 def rebuilt(by: Rebuilder, x: Float32[np.ndarray, "point width"]) -> Float32[np.ndarray, "point width"]:

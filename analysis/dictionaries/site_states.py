@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
 from analysis import samples
 from analysis.edits import Site
@@ -81,21 +81,23 @@ def site_states(
 
 
 def explained(
-    states: Float32[np.ndarray, "point width"],
-    rebuilt: Float32[np.ndarray, "point width"],
-    mean: Float32[np.ndarray, " width"],
+    states: Float[np.ndarray, "point width"],
+    rebuilt: Float[np.ndarray, "point width"],
+    mean: Float[np.ndarray, " width"] | None = None,
 ) -> float:
-    """Share of the states' spread that is rebuilt: 1 - sum |x - x'|^2 / sum |x - mean|^2; 1 at most.
+    """Explained variance: 1 - sum |x - x'|^2 / sum |x - mean|^2 over all points together; 1 at most, 0 for the mean.
 
     Args:
-        states: held-out ones, or those it was fitted to.
-        rebuilt: what a dictionary makes of them.
-        mean: of the states it was fitted to, so that 0 is as good as knowing nothing but that.
+        states: held-out ones, or those a dictionary was fitted to.
+        rebuilt: what it makes of them.
+        mean: what counts as knowing nothing: that of the states it was fitted to; None is these states' own.
 
-    Misleads when: a few directions hold most of the spread; much of what matters may lie in the rest.
+    Source: Karvonen et al. 2025, arXiv 2503.09532.
+    Misleads when: a few directions or outliers hold most of the variance; much of what matters may lie in the rest.
     """
-    spread = np.square(states - mean, dtype=np.float64).sum()
-    return float(1 - np.square(states - rebuilt, dtype=np.float64).sum() / spread)
+    exact = states.astype(np.float64)
+    spread = np.square(exact - (exact.mean(0) if mean is None else mean)).sum()
+    return float(1 - np.square(exact - rebuilt).sum() / spread)
 
 
 def drawn_windows(

@@ -10,13 +10,17 @@ from analysis import store
 from analysis.errors import AnalysisError
 from analysis.jobs import Report, silent
 from analysis.models.files import PICKLES
-from analysis.models.hub import ABSENT, PATIENCE, Wanted
-from analysis.models.hub import _asked as asked
-from analysis.models.hub import _download as download
-from analysis.models.hub import _has as has
-from analysis.models.hub import _in_words as in_words
-from analysis.models.hub import _patterns as patterns
-from analysis.models.hub import _Unreachable as Unreachable
+from analysis.models.hub_files import (
+    ABSENT,
+    PATIENCE,
+    Unreachable,
+    Wanted,
+    asked,
+    download,
+    has,
+    in_words,
+    patterns,
+)
 from analysis.models.sources import parse_source
 
 CONFIG = "cfg.json"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from analysis import jobs
 from analysis.activations import Row, Trace
-from analysis.edits import BASE, Edit, Part, Site, Stream, Variant
+from analysis.edits import BASE, Edit, Part, Site, Stream, Variant, width_of
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint
 from analysis.models import decode, hooks
@@ -333,12 +333,10 @@ class LoadedModel:
     def _check_edit(self, edit: Edit) -> None:
         self._check_site(edit.site)
         _require_positions(edit)
-        held = (getattr(edit, name, None) for name in ("direction", "values", "mean"))
-        width = next((each for each in held if each is not None), None)
-        if width is not None and width.shape[-1] != self._width(edit.site):
+        width, own = width_of(edit), self._width(edit.site)
+        if width not in (None, own):
             raise AnalysisError(
-                f"An edit for {self.title} at {edit.site} needs vectors of {self._width(edit.site)} numbers; given "
-                f"{width.shape[-1]}."
+                f"An edit for {self.title} at {edit.site} needs vectors of {own} numbers; given {width}."
             )
 
     def _plan(

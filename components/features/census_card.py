@@ -8,8 +8,8 @@ from analysis.dictionaries.census.census import Census, census, stored_census
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Job
-from components.features.choices import change
-from components.features.fitting import counted
+from components.features.choices import change, choose, chosen
+from components.features.fitting import counted, lasting, reading_seconds
 from components.features.read_texts import ReadTexts, draw_choosing, draw_texts
 from components.figures.census_bars import draw_census_bars
 from components.frame import Frame
@@ -19,6 +19,8 @@ from components.requests import held
 from components.waiting import result_of
 
 TOKENS = (5_000, 10_000, 30_000, 100_000, 300_000)
+FIRST = 30_000
+"""Tokens that are chosen first."""
 RECTIFIED = {
     "silent": "dead: never active",
     "rare": "rarely active",
@@ -54,13 +56,16 @@ def draw_census(frame: Frame) -> None:
         "neuron of every MLP is sorted by what makes it active over a text."
     )
     text, tokens = st.columns([1.7, 1], vertical_alignment="bottom")
+    state, wanted = st.session_state, chosen("census_tokens", "")
+    state.census_tokens = int(wanted) if wanted in map(str, TOKENS) else FIRST
     many = tokens.selectbox(
         "Tokens, about",
         TOKENS,
-        index=2,
         format_func="{:,}".format,
         key="census_tokens",
-        persist_state="session",
+        on_change=lambda: choose(
+            "census_tokens", None if state.census_tokens == FIRST else str(state.census_tokens)
+        ),
     )
     texts = draw_texts(draw_choosing("census_text", text))
     if texts is None or not _asked(model, texts, many):
@@ -93,8 +98,9 @@ def _asked(model: LoadedModel, texts: ReadTexts, tokens: int) -> bool:
     read = min(tokens, there)
     fewer = f" (the text has no more than {there:,})" if there < tokens else ""
     st.info(
-        f"It runs about {read:,} tokens{fewer} through all {model.n_layers} layers, which takes a few minutes on a "
-        "small machine, and is kept for the next time."
+        f"It runs about {read:,} tokens{fewer} through all {model.n_layers} layers. That takes at least "
+        f"{lasting(reading_seconds(model, read))} at the speed this machine had a moment ago; it can be cancelled, and "
+        "is kept for the next time."
     )
     st.button(
         "Count the neurons",
@@ -162,18 +168,25 @@ def _draw_found(frame: Frame, found: Census) -> None:
 
 
 def _choose(layer: int, kind: str) -> None:
-    st.session_state.update(census_layer=layer, census_kind=kind)
+    choose("census", f"{layer}.{kind}")
+
+
+def _chosen(first: int, layers: int, names: dict[str, str]) -> tuple[int, str]:
+    """Layer and kind that the link names; the first ones where it names none that is there."""
+    layer, _, kind = chosen("census", "").partition(".")
+    there = layer.isdecimal() and 1 <= int(layer[:4]) <= layers
+    return (int(layer) if there else first), (kind if kind in names else "token")
 
 
 def _draw_list(frame: Frame, found: Census) -> None:
     state, names = st.session_state, names_of(found)
     layers = len(found.kinds)
     first = min(max(frame.layer or layers // 2, 1), layers)
-    state.census_layer = min(state.get("census_layer", first), layers)
-    state.census_kind = state.get("census_kind", "token")
+    state.census_layer, state.census_kind = _chosen(first, layers, names)
     at, what = st.columns([1, 2])
-    layer = at.number_input("Layer", 1, layers, key="census_layer")
-    kind = what.selectbox("Kind", list(names), format_func=names.get, key="census_kind")
+    keep = {"on_change": lambda: _choose(state.census_layer, state.census_kind)}
+    layer = at.number_input("Layer", 1, layers, key="census_layer", **keep)
+    kind = what.selectbox("Kind", list(names), format_func=names.get, key="census_kind", **keep)
     numbers = found.of(layer, kind)
     st.caption(MEANING[kind].format(active="active" if found.rectified else "loud"))
     if not numbers:

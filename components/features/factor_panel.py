@@ -11,6 +11,8 @@ from analysis.models.loaded import LoadedModel
 from analysis.results import Provenance
 from components.features.choices import change
 from components.features.fitting import expected, fitted_job
+from components.features.getting.code import fitting_lines
+from components.features.in_link import among, in_link, within
 from components.features.read_texts import ReadTexts, draw_choosing, draw_texts
 from components.figures.factor_curve import draw_fit
 from components.frame import Frame
@@ -39,6 +41,7 @@ STREAMS = {
 }
 COUNTS = (8, 16, 32, 64, 100, 128, 200, 256, 400, 512)
 TOKENS = (2_000, 8_000, 25_000, 100_000, 250_000)
+HIGHEST_SEED = 2**31 - 10
 KEEPS = {1.0: "all", 0.1: "largest 10%", 0.05: "largest 5%", 0.01: "largest 1%"}
 
 
@@ -65,6 +68,8 @@ def draw(frame: Frame) -> None:
         return
     if found := result_of(fitted_job(model, *asked[1:]), "factor fit", height=270):
         _draw_found(model, found, asked[2])
+        with st.expander("The code that fits it", icon=":material/code:"):
+            st.code(fitting_lines(frame, found.plan, asked[2]), language="python")
 
 
 def _draw_way() -> Way:
@@ -72,11 +77,9 @@ def _draw_way() -> Way:
         "Way",
         list(WAYS),
         format_func=WAYS.get,
-        key="factor_way",
-        default="snmf",
         required=True,
         label_visibility="collapsed",
-        persist_state="session",
+        **in_link("fit.way", "snmf", among(WAYS)),
     )
 
 
@@ -87,7 +90,10 @@ def _draw_plan(model: LoadedModel, way: Way, layer: int | None) -> tuple[Plan, s
     )
     streams = [each for each in STREAMS if each != "neurons" or model.neuron_sites()]
     chosen = stream.selectbox(
-        "States of", streams, format_func=STREAMS.get, key="factor_stream", persist_state="session"
+        "States of",
+        streams,
+        format_func=STREAMS.get,
+        **in_link("fit.stream", streams[0], among(streams)),
     )
     lowest = 0 if chosen == "residual" else 1
     begin = max(lowest, model.n_layers // 2 if layer is None else layer)
@@ -95,28 +101,22 @@ def _draw_plan(model: LoadedModel, way: Way, layer: int | None) -> tuple[Plan, s
         f"Layer, {lowest} to {model.n_layers}",
         lowest,
         model.n_layers,
-        begin,
-        key=f"factor_layer {lowest} {model.fingerprint[:8]}",
-        persist_state="session",
+        **in_link("fit.layer", begin, within(lowest, model.n_layers)),
     )
     width = model.n_neurons if chosen == "neurons" else model.d_model
     counts = [each for each in COUNTS if each < width] or [max(2, width // 2)]
     many = count.selectbox(
         "Factors" if way == "snmf" else "Components",
         counts,
-        index=counts.index(64) if 64 in counts else len(counts) - 1,
-        key=f"factor_count {counts[-1]}",
-        persist_state="session",
+        **in_link("fit.count", 64 if 64 in counts else counts[-1], among(counts)),
     )
     read = tokens.selectbox(
         "Tokens, about",
         TOKENS,
-        index=1,
         format_func="{:,}".format,
-        key="factor_tokens",
-        persist_state="session",
+        **in_link("fit.tokens", TOKENS[1], among(TOKENS)),
     )
-    text = draw_choosing("factor_text", data)
+    text = draw_choosing("fit.text", data)
     with more:
         seed, keep = _draw_more(way)
     return Plan(way, Site(int(number), chosen), many, read, seed, keep), text
@@ -127,19 +127,17 @@ def _draw_more(way: Way) -> tuple[int, float]:
     if way == "pca":
         return 0, 1.0
     with st.popover("More", icon=":material/tune:"):
-        seed = st.number_input("Seed", 0, 2**31 - 10, 0, key="factor_seed", persist_state="session")
+        seed = st.number_input("Seed", 0, HIGHEST_SEED, **in_link("fit.seed", 0, within(0, HIGHEST_SEED)))
         keep = 1.0
         if way == "snmf":
             keep = st.selectbox(
                 "Of each factor keep",
                 list(KEEPS),
-                index=list(KEEPS).index(0.05),
                 format_func=KEEPS.get,
-                key="factor_keep",
-                persist_state="session",
                 help="Winner takes all: a factor's other entries are set to zero at every step, so that it is a small "
                 "group of neurons, and groups that are there are found again. With all of them kept there are many "
                 "factorings that fit alike. The error may rise now and then; the best iteration is kept.",
+                **in_link("fit.keep", 0.05, among(KEEPS)),
             )
     return int(seed), keep
 

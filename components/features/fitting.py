@@ -31,13 +31,12 @@ def expected(model: LoadedModel, plan: Plan, texts: ReadTexts) -> str:
     there = counted(fingerprint("tokens", model.fingerprint, texts.texts), model, texts.texts)
     tokens = min(plan.tokens, there)
     width = model.n_neurons if plan.site.stream == "neurons" else model.d_model
-    speed = multiplications()
-    run = 2 * model.n_parameters * tokens * plan.site.layer / model.n_layers / speed
-    fit = operations(plan, width, tokens) / speed
+    run = reading_seconds(model, tokens) * plan.site.layer / model.n_layers
+    fit = operations(plan, width, tokens) / multiplications()
     fewer = f" (the text has no more than {there:,})" if there < plan.tokens else ""
     return (
-        f"About {tokens:,} tokens{fewer}, {store.size_text(4 * tokens * width)} of states: at least {_seconds(run)} "
-        f"to read them and up to {_seconds(fit)} to fit, at the speed this machine had a moment ago."
+        f"About {tokens:,} tokens{fewer}, {store.size_text(4 * tokens * width)} of states: at least {lasting(run)} "
+        f"to read them and up to {lasting(fit)} to fit, at the speed this machine had a moment ago."
     )
 
 
@@ -58,7 +57,13 @@ def multiplications() -> float:
     return 2 * PROBED**3 / (time.perf_counter() - started)
 
 
-def _seconds(seconds: float) -> str:
+def reading_seconds(model: LoadedModel, tokens: int) -> float:
+    """What running tokens through all layers takes at least, at the speed this machine had a moment ago."""
+    return 2 * model.n_parameters * tokens / multiplications()
+
+
+def lasting(seconds: float) -> str:
+    """A time in words."""
     if seconds < 1:
         return "a second"
     return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} minutes"

@@ -4,7 +4,7 @@ from analysis import LoadedModel, Tokens
 from analysis.dictionaries import shelf
 from analysis.dictionaries.census.standing_out import StandingOut, standing_out
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import evidence
+from analysis.dictionaries.evidence import gathering
 from analysis.dictionaries.evidence.evidence import Evidence
 from analysis.dictionaries.evidence.other_layers import Match, nearest_match
 from analysis.fingerprint import fingerprint
@@ -61,14 +61,14 @@ def evidence_of(model: LoadedModel, dictionary: Dictionary) -> Job[Evidence]:
     """What is known of the features over the text that ships, gathered where it is not there yet."""
     key = fingerprint("what is known of features", model.fingerprint, dictionary.fingerprint)
     return held(
-        key, "Gathering what features fire on", lambda report: evidence.evidence(model, dictionary, report)
+        key, "Gathering what features fire on", lambda report: gathering.evidence(model, dictionary, report)
     )
 
 
 def evidence_at_hand(model: LoadedModel, dictionary: Dictionary) -> Evidence | None:
     """The same where it can be had at once, with a person's own labels of this moment; nothing is gathered."""
-    if not evidence.is_at_hand(model, dictionary):
+    if not gathering.is_at_hand(model, dictionary):
         return None
     job = evidence_of(model, dictionary)
     job.wait(READING)
-    return evidence.now(job.result(), dictionary) if job.state == "done" else None
+    return gathering.now(job.result(), dictionary) if job.state == "done" else None

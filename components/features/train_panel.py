@@ -6,6 +6,7 @@ from analysis.dictionaries.training.estimate import estimate
 from analysis.fingerprint import fingerprint
 from analysis.models.loaded import LoadedModel
 from components.features.fitting import counted
+from components.features.getting.code import training_lines
 from components.features.training.choices import Chosen, draw_choices
 from components.features.training.requests import speed_of, start
 from components.features.training.under_way import draw_under_way
@@ -19,7 +20,7 @@ DOCUMENTED = 900_000
 
 def draw(frame: Frame) -> None:
     """This part of the page."""
-    draw_under_way(frame.model)
+    draw_under_way(frame)
     chosen = draw_choices(frame.model, frame.layer)
     if chosen is None:
         return
@@ -37,6 +38,8 @@ def draw(frame: Frame) -> None:
             frame.model, chosen.order, _available(frame.model, chosen), speed
         ).sentences():
             st.caption(plain(sentence))
+    with st.expander("The code that trains it", icon=":material/code:"):
+        st.code(training_lines(frame, chosen.order), language="python")
 
 
 def _available(model: LoadedModel, chosen: Chosen) -> int:

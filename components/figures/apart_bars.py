@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from analysis.dictionaries.labels.feature_labels import UNCLEAR
+from analysis.dictionaries.labels.rule import UNCLEAR
 from analysis.dictionaries.telling_apart.apart import Apart, PromptsApart
 from components.figures.against_null import mode
 from components.kinds import ASKED, BASE, EDITED, NULL

@@ -15,6 +15,8 @@ ROW = 24
 """Pixels of a bar with its gap."""
 
 
+MARGIN = 0.42
+"""Room for the numbers at the bars' ends, as a share of the longest bar: half a page is narrow."""
 Row = tuple[str, float, str]
 """Name, nats and kind of a bar: `feature`, or `rest` for what is none."""
 
@@ -77,7 +79,7 @@ def draw_bars(rows: Sequence[Row], key: str) -> None:
     reach = max(float(np.abs(nats).max()), 1e-6)
     low, high = min(0.0, float(nats.min())), max(0.0, float(nats.max()))
     figure.update_xaxes(
-        title_text="added to the log-odds (nats)", range=[low - 0.22 * reach, high + 0.22 * reach]
+        title_text="added to the log-odds (nats)", range=[low - MARGIN * reach, high + MARGIN * reach]
     )
     figure.update_yaxes(
         tickvals=places, ticktext=[for_plotly(each) for each, _, _ in rows], range=[len(rows) - 0.4, -0.6]

@@ -4,18 +4,15 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from analysis import LoadedModel, ModelSpec, Tokens
-from analysis.models.spec import DEFAULT_SOURCE, TOYS
+from analysis import ModelSpec, Tokens
 from components import session
 from components.frame import Frame
 from components.geometry.choices import change, corpus_at_hand, texts_offered
 from components.geometry.subjects import Subject
 from components.geometry_link import AGAINST, PROMPT, GeometryView
-from components.literal import plain
-from components.shelf import shelf
+from components.other_model import draw_naming, opened
 from components.steering.at_hand import draw_way_to_steer, draw_ways_to_begin, recipe_at_hand
 from components.steering.requests import recipe_key
-from components.waiting import problem, wait_for
 
 AGAINST_NAMES = {
     "": "nothing",
@@ -70,17 +67,11 @@ def _draw_other_texts(view: GeometryView) -> None:
 
 
 def _draw_other_model() -> None:
-    state = st.session_state
-    state.geometry_model = session.view().geometry.other or None
-    st.selectbox(
-        "Hugging Face id, local folder or .gguf file",
-        list(dict.fromkeys([*filter(None, [state.geometry_model]), DEFAULT_SOURCE, *TOYS])),
-        key="geometry_model",
-        placeholder=f"{DEFAULT_SOURCE}, owner/name, /path/to/model ...",
-        accept_new_options=True,
-        on_change=lambda: change(other=(state.geometry_model or "").strip()),
-        help="It reads the same texts. Where it has another number of layers, curves are drawn over the share of "
-        "depth.",
+    draw_naming(
+        session.view().geometry.other,
+        "geometry_model",
+        lambda name: change(other=name),
+        "It reads the same texts. Where it has another number of layers, curves are drawn over the share of depth.",
     )
 
 
@@ -111,29 +102,13 @@ def _model(frame: Frame, base: Subject) -> Subject | None:
     source = session.view().geometry.other
     if not source:
         return None
-    other = _opened(ModelSpec(source))
+    other = opened(ModelSpec(source), "geometry_loading")
     if other is None:
         return None
     texts = base.texts
     if isinstance(texts, Tokens):
         texts = other.tokenize(session.view().prompt)
     return Subject("compared", other.title, "asked", other, texts, base.how)
-
-
-def _opened(spec: ModelSpec) -> LoadedModel | None:
-    """Another model from the shelf; None while it loads, or where it cannot be opened, which is said."""
-    state = st.session_state
-    asked, job = state.get("geometry_loading", (None, None))
-    if asked != spec:
-        job = shelf().ask(spec)
-        state.geometry_loading = spec, job
-    if not wait_for(job, key="geometry_loading"):
-        return None
-    if (sentence := problem(job)) is None:
-        return job.result()
-    st.warning(plain(f"{spec.source} was not opened. {sentence}"), icon=":material/warning:")
-    st.button("Try again", key="geometry_load_again", on_click=lambda: state.pop("geometry_loading", None))
-    return None
 
 
 def _recipe(frame: Frame, base: Subject) -> Subject | None:

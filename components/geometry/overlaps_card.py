@@ -1,4 +1,4 @@
-"""Superposition: how much the vectors of a model's words overlap, beside chance and the least there can be."""
+"""Superposition: how much a model's words, and features, overlap, beside chance and the least there can be."""
 
 import numpy as np
 import pandas as pd
@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from analysis import LoadedModel
+from analysis.dictionaries.shelf import offered, open_dictionary
 from analysis.fingerprint import fingerprint
 from analysis.geometry.superposition import (
     EDGES,
@@ -14,6 +15,7 @@ from analysis.geometry.superposition import (
     Overlaps,
     chance_density,
     overlaps,
+    parts_of,
     tied,
     words_of,
 )
@@ -24,23 +26,25 @@ from components.requests import held
 from components.waiting import result_of
 
 HEIGHT = 260
+MOST_DICTIONARIES = 6
 MEANING = (
-    "A model keeps a vector for every word it reads and one for every word it writes: far more vectors than "
-    "dimensions, so they overlap. The mean squared cosine between two of them says how much; 1 / m is what random "
-    "directions in m dimensions give, and the Welch bound the least that so many can have."
+    "A model keeps a vector for every word it reads and one for every word it writes, and a sparse dictionary has a "
+    "direction for every feature: far more vectors than dimensions, so they overlap. The mean squared cosine between "
+    "two of them says how much; 1 / m is what random directions in m dimensions give, and the Welch bound the least "
+    "that so many can have."
 )
 MISLEADS = (
     "the vectors share a mean: it adds to every pair alike and has nothing to do with crowding, so look at the centred "
-    "number. Words that are rare keep the vectors they began with."
+    "number. Words that are rare keep the vectors they began with; training pushes the features of a dictionary apart."
 )
 
 Found = dict[tuple[str, bool], Overlaps]
-"""By matrix and whether its mean row was subtracted."""
+"""By matrix, or name of a dictionary, and whether its mean row was subtracted."""
 
 
 def draw_overlaps(model: LoadedModel) -> None:
-    """The card: the numbers of embedding and unembedding, the cosines between their rows, and their spectra."""
-    st.markdown("**How much do word vectors overlap?**")
+    """The card: the numbers of words and dictionaries, the cosines between their rows, and their spectra."""
+    st.markdown("**How much do the vectors of words, and of features, overlap?**")
     st.caption(MEANING)
     found = result_of(overlaps_of(model), "geometry overlaps", height=HEIGHT)
     if found is None:
@@ -57,17 +61,23 @@ def draw_overlaps(model: LoadedModel) -> None:
 
 
 def overlaps_of(model: LoadedModel) -> Job[Found]:
-    """The shared job that measures both matrices, or the one where they are the same."""
+    """The shared job that measures both matrices, or the one where they are the same, and dictionaries on the shelf."""
+    offers = [each for each in offered(model) if each.origin != "neurons"][:MOST_DICTIONARIES]
 
     def work(report: Report) -> Found:
-        names = ["unembedding"] if tied(model) else list(WHICH)
+        parts = {which: words_of(model, which) for which in (["unembedding"] if tied(model) else WHICH)}
+        for each in offers:
+            parts[each.name] = parts_of(
+                open_dictionary(model, each.id).directions(list(range(each.features)))
+            )
         return {
-            (which, centred): overlaps(words_of(model, which), centred=centred, report=report)
-            for which in names
+            (name, centred): overlaps(own, centred=centred, report=report)
+            for name, own in parts.items()
             for centred in (False, True)
         }
 
-    return held(fingerprint("word overlaps", model.fingerprint), "Measuring how word vectors overlap", work)
+    key = fingerprint("overlaps", model.fingerprint, [each.id for each in offers])
+    return held(key, "Measuring how vectors overlap", work)
 
 
 def told(found: Found, is_tied: bool) -> str:
@@ -103,14 +113,12 @@ def table(found: Found) -> pd.DataFrame:
 
 
 def _chosen(found: Found) -> str:
-    """The matrix that is drawn; the only one, or the one that is asked for."""
+    """What is drawn; the only one, or the one that is asked for."""
     names = list(dict.fromkeys(which for which, _ in found))
     if len(names) == 1:
         return names[0]
-    chosen = st.segmented_control(
-        "Drawn", names, default=names[-1], key="geometry_overlaps_which", required=True, format_func=WHICH.get
-    )
-    return chosen or names[-1]
+    usual = names.index("unembedding")
+    return st.selectbox("Drawn", names, index=usual, key="geometry_overlaps_which")
 
 
 def _lines(raw: Overlaps, centred: Overlaps) -> tuple[tuple[str, Kind, Overlaps], ...]:

@@ -38,7 +38,7 @@ TABS = {
 """Short names of the questions."""
 MORE = {
     "kept": ("The unembedding as a bottleneck", "head_card", "draw_head"),
-    "even": ("How the model's own vectors overlap", "overlaps_card", "draw_overlaps"),
+    "even": ("How the vectors of words and features overlap", "overlaps_card", "draw_overlaps"),
 }
 """What is offered below the cards of a question: its title, and the module and function that draw it."""
 LABELLED = "convex"

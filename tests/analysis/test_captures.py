@@ -144,6 +144,16 @@ def test_neurons_are_read_at_layers_from_one_on(toy):
         states.at(0)
 
 
+@pytest.mark.parametrize("stream", ["attention", "mlp"])
+def test_what_a_block_adds_can_be_read(toy, stream):
+    site = Site(2, stream)
+    states = capture(toy, given(), stream=stream, layers=(2,))
+    assert states.values.shape == (1, len(TEXTS), toy.d_model)
+    assert near(states.at(2)[3], toy.run(TEXTS[3], read=(site,)).at(site)[-1])
+    with pytest.raises(AnalysisError, match="lie between 1 and 3"):
+        capture(toy, given(), stream=stream, layers=(0,))
+
+
 def test_edits_are_run_and_kept_apart(toy):
     edit = Ablate(Site(1), np.ones(toy.d_model, np.float32))
     base, edited = capture(toy, given()), capture(toy, given(), edits=(edit,))

@@ -10,18 +10,10 @@ from analysis.corpora import from_plain_text
 from analysis.dictionaries.encoders import Linear
 from analysis.dictionaries.evidence import loss_effect
 from analysis.dictionaries.evidence.card import card
-from analysis.dictionaries.evidence.evidence import (
-    FILE,
-    Evidence,
-    evidence,
-    evidence_of,
-    is_at_hand,
-    now,
-    read_evidence,
-    sample_text,
-    write_evidence,
-)
+from analysis.dictionaries.evidence.evidence import Evidence
+from analysis.dictionaries.evidence.evidence_file import FILE, read_evidence, write_evidence
 from analysis.dictionaries.evidence.examples import BANDS, EACH, TOP, examples
+from analysis.dictionaries.evidence.gathering import evidence, evidence_of, is_at_hand, now, sample_text
 from analysis.dictionaries.evidence.in_context import in_context
 from analysis.dictionaries.evidence.nearest import by_cosine, nearest
 from analysis.dictionaries.evidence.packed import from_steps, in_steps, read_about
@@ -293,7 +285,7 @@ def test_evidence_is_gathered_once_and_then_read(toy, monkeypatch):
     dictionary, corpus = a_dictionary(toy), from_plain_text(LINES)
     first = evidence(toy, dictionary, corpus=corpus)
     monkeypatch.setattr(
-        "analysis.dictionaries.evidence.evidence.firings", lambda *_, **__: pytest.fail("Gathered again.")
+        "analysis.dictionaries.evidence.gathering.firings", lambda *_, **__: pytest.fail("Gathered again.")
     )
     started = time.perf_counter()
     again = evidence(toy, dictionary, corpus=corpus)

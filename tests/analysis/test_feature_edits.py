@@ -189,8 +189,15 @@ def test_what_makes_no_sense_is_refused(toy, dictionary):
     edit = ChangeFeatures(dictionary, (Change(3, "add", 1.0),))
     with pytest.raises(AnalysisError, match="of them zero"):
         PushAsFar(edit, np.zeros((1, 22), np.float32))
+
+
+def test_a_dictionary_of_another_width_is_refused_before_anything_runs(toy):
+    change = ChangeFeatures(TWO, (Change(0, "zero"),))
+    for edit in (change, PushAsFar(change, np.ones((1, 2), np.float32)), KeepPart(TWO, "error")):
+        with pytest.raises(AnalysisError, match="needs vectors of 22 numbers; given 2"):
+            toy.run(TEXT, variants=(Variant("edited", (edit,)),))
     with pytest.raises(AnalysisError, match="states of 2 numbers"):
-        toy.run(TEXT, variants=(Variant("edited", (ChangeFeatures(TWO, (Change(0, "zero"),)),)),))
+        change.apply(torch.zeros(1, 22), AT)
 
 
 def test_what_decides_an_edit_decides_its_name(dictionary, toy):

@@ -1,5 +1,7 @@
 """Firings: what is kept is what the dictionary says, tokens that do not count leave nothing, and files are whole."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from analysis.dictionaries.dictionary import SparseDictionary
 from analysis.dictionaries.encoders import Linear, Relu
 from analysis.dictionaries.firing import firings as module
 from analysis.dictionaries.firing.firings import firings, gather, read, stretches
-from analysis.dictionaries.firing.firings_file import EXTREMES, LARGEST
+from analysis.dictionaries.firing.firings_file import EXTREMES, LARGEST, fires_above
 from analysis.dictionaries.neurons import neurons
 from analysis.edits import Site
 from analysis.errors import AnalysisError
@@ -158,3 +160,26 @@ def test_damaged_files_are_named(tmp_path):
     (tmp_path / "ids.npy").write_bytes(b"no array")
     with pytest.raises(AnalysisError, match="cannot be read"):
         read(tmp_path)
+
+
+def test_components_with_a_threshold_fire_above_it_alone(toy):
+    components = replace(plain_dictionary(3, Linear()), card={"threshold": 3.0})
+    states = np.array([[9, 9, 9], [3, 4, -9], [1, 2, 3], [5, -4, 0]], np.float32)
+    found = gather(components, [states], *known([4]), np.array([False, True, True, True]))
+    assert found.by_token.toarray().tolist() == [[0, 0, 0], [0, 4, 0], [0, 0, 0], [5, 0, 0]]
+    assert found.whole and not found.signed
+    assert found.frequency().tolist() == pytest.approx([1 / 3, 1 / 3, 0])
+    assert not gather(plain_dictionary(3, Linear()), [states], *known([4])).whole
+
+
+def test_only_what_has_no_zero_of_its_own_has_a_threshold():
+    assert fires_above(replace(plain_dictionary(3, Linear()), card={"threshold": 3})) == 3
+    for kind, card in ((Relu(), {"threshold": 3.0}), (Linear(), {}), (Linear(), {"threshold": "3"})):
+        assert fires_above(replace(plain_dictionary(3, kind), card=card)) is None
+
+
+def test_other_thresholds_are_other_firings(toy):
+    width, corpus = toy.d_model, from_plain_text(LINES)
+    low, high = (replace(plain_dictionary(width, Linear()), card={"threshold": each}) for each in (0.1, 1e6))
+    assert len(firings(toy, low, corpus, length=12).values) > 0
+    assert len(firings(toy, high, corpus, length=12).values) == 0

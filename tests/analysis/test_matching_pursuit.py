@@ -49,6 +49,20 @@ def test_a_feature_taken_again_adds_up():
     torch.testing.assert_close(made.encode(torch.tensor([[1.0, 0.35]])).sum(), amounts.sum())
 
 
+def test_it_can_end_with_the_first_feature_taken_again():
+    """The plane of the test before: the turn that takes a feature again counts, and none behind it."""
+    angle = np.deg2rad([0, 40, 200])
+    rows = np.stack([np.cos(angle), np.sin(angle)], 1).astype(np.float32)
+    x = torch.tensor([[1.0, 0.35], [1.0, 0.0]])
+    chosen, amounts = pursued(x, torch.from_numpy(rows), 6)
+    until, kept = pursued(x, torch.from_numpy(rows), 6, stops_on_repeat=True)
+    turns = int((kept[0] > 0).sum())
+    taken = chosen[0, :turns].tolist()
+    assert 1 < turns < 6 and taken[-1] in taken[:-1] and len(set(taken[:-1])) == turns - 1
+    torch.testing.assert_close(kept[0, :turns], amounts[0, :turns])
+    assert int((kept[1] > 0).sum()) == 1
+
+
 def test_what_is_left_never_grows_and_is_orthogonal_to_the_last_feature(rng):
     made, x = a_pursuit(rng), states(rng)
     rows = torch.tensor(made.decoder)

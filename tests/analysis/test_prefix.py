@@ -69,6 +69,13 @@ def require_same_texts(ours, wanted, rows: int) -> None:
         assert np.abs(np.subtract(found, expected)).max() <= ROUNDING
 
 
+def require_same_continuation(model, tokens, prefix, variants, sampling) -> None:
+    knobs = {"variants": variants, "sampling": sampling, "max_new_tokens": NEW}
+    ours = list(model.generate(tokens, prefix=prefix, **knobs))
+    require_same_texts(ours, list(model.generate(tokens, **knobs)), len(variants))
+    assert all(len(written(ours, row)[0]) == NEW for row in range(len(variants)))
+
+
 def bytes_of(prefix) -> bytes:
     tensors = [prefix.residual, prefix.logits]
     tensors += [tensor for pair in prefixes.memory(prefix.cache) for tensor in pair]
@@ -90,12 +97,15 @@ def test_with_a_prefix_the_same_text_is_written(family, case):
     tokens = model.tokenize(TEXT)
     prefix = model.prefix(tokens)
     before = bytes_of(prefix)
-    for sampling in (GREEDY, DRAWN):
-        knobs = {"variants": variants, "sampling": sampling, "max_new_tokens": NEW}
-        ours = list(model.generate(tokens, prefix=prefix, **knobs))
-        require_same_texts(ours, list(model.generate(tokens, **knobs)), len(variants))
-        assert all(len(written(ours, row)[0]) == NEW for row in range(len(variants)))
+    require_same_continuation(model, tokens, prefix, variants, DRAWN)
     assert bytes_of(prefix) == before
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_without_a_draw_the_same_text_is_written_too(toy, case):
+    """What is said of a draw is said of families; that nothing is drawn is the same for all of them."""
+    tokens = toy.tokenize(TEXT)
+    require_same_continuation(toy, tokens, toy.prefix(tokens), CASES[case](toy), GREEDY)
 
 
 def test_the_edits_of_every_case_change_the_text_or_its_probabilities(toy):

@@ -12,11 +12,11 @@ from analysis.dictionaries.quality import (
     Constant,
     Losses,
     Rebuild,
-    explained,
     longest_usual,
     quality,
     rebuilt,
 )
+from analysis.dictionaries.site_states import explained
 from analysis.edits import Site, Variant
 from analysis.errors import AnalysisError
 from analysis.next_token import surprises
@@ -51,6 +51,7 @@ def test_explained_variance_by_hand():
     made[2, 1] = 3.0  # 9 of 8 + 24
     assert explained(x, made) == pytest.approx(1 - 9 / 32)
     assert explained(x, x * 0) == pytest.approx(1 - 56 / 32)
+    assert explained(x, x * 0, np.zeros(2)) == 0  # against another mean: 1 - 56 / 56
 
 
 def test_one_outlier_does_not_hide_behind_per_token_ratios(rng):

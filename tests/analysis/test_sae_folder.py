@@ -1,6 +1,7 @@
 """Folders of SAELens and sparsify: the same activations and reconstructions, and sentences for what cannot be read."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -230,12 +231,13 @@ def test_pursuit_and_factors_are_written_and_read_back(tmp_path, rng):
     rows = rng(1).standard_normal((F, D)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     x = rng(2).standard_normal((12, D))
-    pursuit = MatchingPursuit("p", Site(2), rows.copy(), np.ones(D, np.float32), 4, 0.1, "toy:random")
+    pursuit = MatchingPursuit("p", Site(2), rows.copy(), np.ones(D, np.float32), 4, 0.1, True, "toy:random")
     factors = Factors("f", Site(1, "mlp"), rows[:7].copy(), np.ones(D, np.float32), "toy:random")
     for number, dictionary in enumerate((pursuit, factors)):
         again = read_folder(write_folder(dictionary, tmp_path / str(number), "float32"))
         assert type(again) is type(dictionary) and again.site == dictionary.site
         near(both(again, x)[0], both(dictionary, x)[0])
+    assert read_folder(tmp_path / "0").stops_on_repeat
 
 
 def test_numbers_that_float16_cannot_hold_stay_float32(tmp_path, rng):
@@ -471,6 +473,21 @@ def test_saelens_and_this_reader_agree_in_both_directions(tmp_path, rng, archite
             found = both(dictionary, x)
             near(found[0], a.numpy())
             near(found[1], sae.decode(a).numpy())
+
+
+def test_saelens_pursuit_that_ends_on_a_repeat_is_read(tmp_path, rng):
+    sae_lens = pytest.importorskip("sae_lens")
+    tensors = weights(rng(1), "matching_pursuit")
+    rows = tensors["W_dec"] / np.linalg.norm(tensors["W_dec"], axis=1, keepdims=True)
+    said = config("matching_pursuit", max_iterations=30, residual_threshold=0.001)
+    place = folder(tmp_path, {"W_dec": rows, "b_dec": tensors["b_dec"]}, said)
+    x = torch.from_numpy(rng(2).standard_normal((50, D)).astype(np.float32))
+    ours = read_folder(place)
+    assert ours.stops_on_repeat
+    with torch.no_grad():
+        theirs = sae_lens.SAE.load_from_disk(place).encode(x)
+        near(ours.encode(x).numpy(), theirs.numpy())
+        assert not torch.allclose(replace(ours, stops_on_repeat=False).encode(x), theirs, atol=1e-4)
 
 
 @pytest.mark.parametrize("how", ["layer_norm", "constant_norm_rescale"])

@@ -15,7 +15,7 @@ from analysis.models import hooks
 from analysis.models.decode import Sampling
 
 THREADS = 8
-REQUESTS = 100
+REQUESTS = 40
 """Of each thread."""
 LONG = 120
 

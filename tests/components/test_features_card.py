@@ -7,7 +7,7 @@ import pytest
 
 from analysis import load
 from analysis.corpora import from_plain_text
-from analysis.dictionaries.evidence import evidence as gathering
+from analysis.dictionaries.evidence import gathering
 from analysis.dictionaries.evidence.in_context import Context
 from analysis.dictionaries.evidence.loss_effect import LossEffect
 from analysis.dictionaries.labels import own_labels

@@ -50,7 +50,7 @@ def panel(model, draw: str) -> AppTest:
 
     app = AppTest.from_function(page, default_timeout=120)
     app.session_state["panel"] = draw
-    app.session_state["census_tokens"] = 5_000
+    app.query_params["features"] = "also.census_tokens=5000&also.census=1.place"
     app.session_state["given"] = Frame(model, model.tokenize("the sea is deep"), 3, 2)
     return app
 
@@ -59,10 +59,18 @@ def plain_words(app: AppTest) -> str:
     return said(app).replace("\\", "")
 
 
+def run_code(text: str, model) -> Fitted:
+    """What the shown code makes with this model."""
+    lines = ["model = given" if line.startswith("model = load(") else line for line in text.splitlines()]
+    names = {"given": model}
+    exec("\n".join(lines), names)
+    return names["found"]
+
+
 @pytest.mark.parametrize("way", ["pca", "ica", "snmf"])
 def test_a_dictionary_is_fitted_judged_kept_and_opened(toy, way):
     app = panel(toy, FACTORS)
-    app.session_state["factor_way"], app.session_state["factor_tokens"] = way, 2_000
+    app.query_params["features"] = f"also.fit.way={way}&also.fit.tokens=2000"
     settled(app)
     assert "to read them" in plain_words(app)
     labelled(app, "Fit it").click()
@@ -70,6 +78,7 @@ def test_a_dictionary_is_fitted_judged_kept_and_opened(toy, way):
     words = plain_words(app)
     assert "of the variance of held-out states" in words and "random directions" in words
     assert ("agree to" if way == "pca" else "come out again from") in words
+    assert f"{run_code(app.code[0].value, toy).explained:.0%} of the variance of held-out states" in words
     labelled(app, "Keep it on the shelf").click()
     settled(app)
     (offer,) = [each for each in shelf.offered(toy) if each.origin == "kept"]
@@ -86,9 +95,14 @@ def test_a_census_is_taken_on_request_and_a_neuron_of_it_opens(toy):
     labelled(app, "Count the neurons").click()
     settled(app)
     assert f"Of {toy.n_layers * toy.n_neurons} neurons" in plain_words(app) and app.get("plotly_chart")
+    assert (app.number_input(key="census_layer").value, app.selectbox(key="census_kind").value) == (
+        1,
+        "place",
+    )
     app.selectbox(key="census_kind").set_value("other")
     settled(app)
     assert len(app.dataframe[0].value) <= toy.n_neurons and "neuron" in app.dataframe[0].value
+    assert dict(view(app).features.also)["census"] == "1.other"
 
 
 def test_what_was_counted_before_is_simply_there(toy):

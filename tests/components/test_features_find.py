@@ -12,7 +12,8 @@ from analysis.results import Provenance
 from components.features.finding import comparison, filters
 from components.features.finding.away import with_origin
 from components.features.finding.comparison import answer, missed, named, with_labels
-from components.features.finding.filters import BOUNDS, ORDERS, STEPS, ordered, sieve_now
+from components.features.finding.filters import BOUNDS, ORDERS, STEPS, measured, ordered, sieve_now
+from components.features.in_link import within
 
 ORIGIN = Provenance("toy", "0", "float32", "m", "s", "w", (("seed", "0"),))
 NEURONS = SimpleNamespace(site=SimpleNamespace(stream="neurons"))
@@ -52,6 +53,31 @@ def test_bounds_travel_in_a_link(linked):
 )
 def test_bounds_that_make_no_sense_are_none(linked, text):
     assert linked(text) == Sieve()
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "read"),
+    [
+        ("7", int, 7),
+        ("", int, None),
+        ("99", int, None),
+        ("-1", int, None),
+        ("0.5", int, None),
+        ("0.5", float, 0.5),
+    ],
+)
+def test_a_number_of_a_link_is_read_if_it_is_one_within_its_bounds(said, kind, read):
+    assert within(0, 9, kind)(said) == read
+    assert within(0, 9, float)("nan") is None
+
+
+def test_a_number_of_a_link_lies_at_a_step():
+    assert within(0, 1.5, float, 0.1)("0.004") == 0
+    assert within(0, 1.5, float, 0.1)("0.7") == 0.7
+
+
+def test_only_measured_features_are_counted_as_having_an_effect():
+    assert measured(pd.DataFrame({"effect": [np.nan, 0.0, -0.3]})) == 2
 
 
 def test_swapped_ends_of_a_frequency_are_put_right(linked):

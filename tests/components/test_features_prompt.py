@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from analysis import Sampling
+from analysis.dictionaries.encoders import Linear
 from analysis.dictionaries.neurons import neurons
 from analysis.dictionaries.shelf import Offer
 from analysis.edits import Site
@@ -19,12 +20,13 @@ from components.features.reading.answer import answer, warning
 from components.features.reading.away import snippet, table
 from components.features.reading.explained import token_table as explained_table
 from components.features.reading.grid import grid_of
+from components.features.reading.layers import beside
 from components.features.reading.live import Asked, Writing
 from components.features.reading.names import Names
 from components.features.reading.sparklines import sparklines
 from components.features.reading.strip import said, tints
 from components.features.reading.token_panel import token_table
-from components.features.reading.writing import watched_features
+from components.features.reading.writing import control_of, watched_features
 from components.figures.feature_grid import in_words
 from components.figures.feature_grid_svg import feature_grid_html, feature_grid_svg
 from components.frame import Frame
@@ -86,6 +88,16 @@ def test_a_token_without_features_is_told_of(toy):
     assert "active at none of the 2 tokens" in said(found, names(found), 0)
 
 
+def test_components_with_a_threshold_are_said_to_fire_above_it(toy):
+    states = np.zeros((4, 3), np.float32)
+    states[:, 0] = 9, 4, -8, 1
+    card = {"threshold": 3.0}
+    axes = replace(a_dictionary(toy, features=3), kind=Linear(), card=card)
+    found = replace(of_states(toy, np.ones((4, 22))), dictionary=axes, activations=states)
+    assert "fires (above 3) at 1 of 3 tokens, strongest at" in said(found, names(found), 0)
+    assert "(4)" in said(found, names(found), 0)
+
+
 def test_first_tokens_and_outliers_are_flagged_and_others_are_not(toy):
     states = np.ones((6, 22))
     states[4] *= 50
@@ -123,9 +135,9 @@ def test_of_a_long_text_the_grid_shows_the_tokens_around_the_cursor(toy):
 def test_the_list_of_a_token_adds_up(toy, found):
     shares = shares_at(toy, found, 6)
     listed = token_table(shares, names(found))
-    assert list(listed.columns) == ["feature", "activation", "share", "sum"]
+    assert list(listed.columns) == ["feature", "activation", "share"]
     assert listed["feature"].tolist() == found.active(6)[:30]
-    assert listed["sum"].iloc[-1] == pytest.approx(100 * shares.shares.sum())
+    assert listed["share"].sum() == pytest.approx(100 * shares.shares.sum())
     known = token_table(shares, names(found, **{f"f{shares.features[0]}": "sea"}))
     assert known["label"].tolist()[:2] == ["sea", ""]
 
@@ -151,6 +163,29 @@ def test_sparklines_are_a_drawing_and_labels_are_words(rng):
     assert "<script>&" in [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
     assert len(list(root.iter("{http://www.w3.org/2000/svg}path"))) == 3
     ElementTree.fromstring(sparklines(["8"], np.zeros((0, 1), np.float32), 4))
+
+
+def test_the_control_of_what_is_watched_fires_as_often_and_is_another_one(found):
+    known = SimpleNamespace(label=lambda feature: "", frequency=np.linspace(0.01, 0.4, 41).astype(np.float32))
+    called = Names(found.dictionary, known)
+    control = control_of(found, called, (3, 5))
+    assert control not in (3, 5) and control == control_of(found, called, (3, 5))
+    assert control_of(found, called, tuple(range(41))) is None
+
+
+def test_the_control_is_a_dashed_line_of_its_own(rng):
+    values = rng(0).standard_normal((9, 3)).astype(np.float32)
+    lines = [
+        each for each in sparklines(["1", "2", "random"], values, 0, True).splitlines() if "<path" in each
+    ]
+    assert ["dasharray" in each for each in lines] == [False, False, True]
+    assert "dasharray" not in sparklines(["1", "2"], values[:, :2], 0)
+
+
+def test_the_control_is_watched_last(toy, found):
+    writing = Writing(Asked(toy, found.tokens, found.dictionary, (3,), Sampling(), 4, control=7))
+    assert writing.job.wait(60)
+    assert np.allclose(writing.activations[: len(found.tokens)], found.activations[:, [3, 7]], atol=1e-4)
 
 
 def test_what_is_written_is_watched_to_its_end(toy, found):
@@ -199,3 +234,14 @@ def test_the_code_that_is_taken_away_runs(toy, monkeypatch):
         exec(code, {})
     shares = shares_at(toy, text_features(toy, tokens, neurons(toy, 2)), 5)
     assert str(shares.features) in written.getvalue()
+
+
+def test_one_dictionary_of_a_place_stands_beside_the_opened_one():
+    def an_offer(id: str, layer: int, origin: str = "kept") -> Offer:
+        return Offer(id, id, Site(layer), 4, origin)
+
+    opened = an_offer("mine", 16)
+    ships = [an_offer(f"shipped.{layer}", layer, "shipped") for layer in (8, 16, 24)]
+    others = [*ships, opened, an_offer("again", 16), an_offer("early", 8), an_offer("far", 2)]
+    assert [each.id for each in beside(others, opened, 16)] == ["far", "shipped.8", "mine", "shipped.24"]
+    assert [each.id for each in beside(others, ships[1], 16)][2] == "shipped.16"

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from analysis.dictionaries.labels.feature_labels import SILENT, UNCLEAR
+from analysis.dictionaries.labels.rule import SILENT, UNCLEAR
 from analysis.dictionaries.shelf import Offer
 from analysis.dictionaries.whole.crystals import Crystals
 from analysis.dictionaries.whole.cycles import Circle, Cycle
@@ -38,7 +38,12 @@ def test_kinds_of_labels_are_told_by_their_rule():
         "near ‘ship’": 3,
         "digits": 4,
         UNCLEAR: 5,
-        f"{UNCLEAR}; promotes ‘ity’": 5,
+        "the end of ‘of Paris’": 0,
+        "peaks at ‘sea’, ‘boat’": 0,
+        "peaks at words ending in ‘ing’": 1,
+        "peaks after ‘the’": 2,
+        "peaks at numbers": 4,
+        f"{UNCLEAR}; e.g. ‘sea’; promotes ‘wave’": 5,
         SILENT: 6,
     }
     assert {label: map._label_kind(label) for label in told} == told

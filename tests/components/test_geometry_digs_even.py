@@ -7,11 +7,13 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from analysis.dictionaries import shelf
 from analysis.geometry.cloud import Cloud
 from analysis.geometry.measures.even import EVEN
 from analysis.geometry.superposition import overlaps, parts_of
 from components.geometry import overlaps_card
 from components.geometry.digs import even
+from tests.planted import a_dictionary
 
 
 @pytest.fixture(autouse=True)
@@ -106,9 +108,20 @@ def test_the_card_tells_the_overlap_of_both_matrices():
     assert "times as much as random directions would" in said(app)
     (table,) = app.dataframe
     assert set(table.value["matrix"]) <= {"embedding", "unembedding"}
+    assert not any("Dictionary of mine" in each for each in table.value["matrix"])
     assert (
         table.value["mean squared overlap"].astype(float) >= table.value["Welch bound"].astype(float)
     ).all()
+
+
+def test_the_card_tells_the_overlap_of_a_dictionary_on_the_shelf(toy, tmp_path, monkeypatch):
+    monkeypatch.setenv("BATHYSCOPE_HOME", str(tmp_path))
+    offer = shelf.keep(a_dictionary(toy), "Dictionary of mine")
+    table = drawn("overlaps").dataframe[0].value
+    own = table[table["matrix"] == offer.name]
+    assert own["rows"].tolist() == [offer.features] * 2
+    rows = shelf.open_dictionary(toy, offer.id).decoder
+    assert own["mean squared overlap"].tolist()[0] == f"{overlaps(parts_of(rows)).mean_square:.4g}"
 
 
 def test_the_sentence_of_the_card_by_hand():

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from components import session
 
@@ -18,6 +19,17 @@ def addressed(**address: str) -> AppTest:
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=LONG)
     for name, value in address.items():
         app.query_params[name] = value
+    return app
+
+
+def linked(path: str, **address: str) -> AppTest:
+    """The app at the address of one of its pages; nothing has run yet, and no other page will.
+
+    `AppTest.switch_page` finds a page by the address that `app.py` gives it only after a run, which would be one of
+    the first page with all that it computes.
+    """
+    app = addressed(**address)
+    app._page_hash = calc_hash(path)
     return app
 
 

@@ -20,7 +20,7 @@ from components.corpus_map import requests
 from components.corpus_map.reading import Read
 from components.corpus_map.shown import SELECTED
 from components.corpus_map.take_away import table
-from tests.pages.driven import addressed, labelled, once, runs_until, said, settled, view
+from tests.pages.driven import labelled, linked, once, runs_until, said, settled, view
 
 TOY = "toy:random"
 LINES = tuple(f"the {thing} is {how}" for thing in ("sea", "sky", "old boat", "river") for how in (
@@ -37,9 +37,7 @@ def cold(monkeypatch):
 
 
 def opened(choice: str = "data=written&spot=last", text: str = TEXT):
-    app = once(addressed(**LINK, corpus=choice))
-    app.switch_page("pages/map/corpus.py")
-    settled(app)
+    app = settled(linked("corpus", **LINK, corpus=choice))
     app.text_area(key="corpus_draft").set_value(text)
     return settled(app)
 
@@ -161,9 +159,7 @@ def test_the_prompt_lies_on_its_own_text():
 
 
 def test_colours_follow_the_choice():
-    app = once(addressed(**LINK, corpus="data=days&spot=last&asked=1"))
-    app.switch_page("pages/map/corpus.py")
-    settled(app)
+    app = settled(linked("corpus", **LINK, corpus="data=days&spot=last&asked=1"))
     assert set(shown(app).color.names) >= {"Monday", "Sunday"}
     for choice in ("norm", "moved", "distortion", "position", "score.random.0"):
         app.selectbox(key="corpus_color").set_value(choice)
@@ -255,7 +251,5 @@ def test_what_cannot_be_drawn_is_said(choice, text, sentence):
 
 
 def test_a_link_that_names_nothing_known_falls_back():
-    app = once(addressed(**LINK, corpus="data=nothing&projection=magic&spot=nowhere&color=x"))
-    app.switch_page("pages/map/corpus.py")
-    settled(app)
+    app = settled(linked("corpus", **LINK, corpus="data=nothing&projection=magic&spot=nowhere&color=x"))
     assert view(app).corpus.data != "nothing" and not app.exception

@@ -18,7 +18,7 @@ from components.figures.certificate_html import certificate_html
 from components.literal import plain
 from components.probing import choices
 from components.probing import requests as probing
-from tests.pages.driven import addressed, labelled, once, said, settled, view
+from tests.pages.driven import labelled, linked, said, settled, view
 from tests.pages.test_probe_page import LINK, TOY, small
 
 AT = "leace*1-1*0*-*-*0"
@@ -37,9 +37,7 @@ def few(monkeypatch):
 
 
 def opened(concept: str = "truth*last*logistic", how: str = AT, **more: str) -> AppTest:
-    app = once(addressed(**LINK, probe=concept, erase=how, **more))
-    app.switch_page("pages/change/erase.py")
-    return settled(app)
+    return settled(linked("erase", **LINK, probe=concept, erase=how, **more))
 
 
 def erased(

@@ -6,9 +6,13 @@ import io
 import numpy as np
 import pytest
 
+from analysis import load
+from analysis.corpora import Corpus
 from analysis.dictionaries.acting.attribution import log_odds_terms
 from analysis.dictionaries.acting.feature_effect import measure_features
 from analysis.dictionaries.acting.feature_nulls import frequency_in
+from analysis.dictionaries.evidence import gathering
+from analysis.dictionaries.neurons import neurons
 from analysis.edits import Change, ChangeFeatures
 from analysis.methods.effect import verdict
 from analysis.methods.features import text_features
@@ -82,13 +86,20 @@ def test_a_link_to_a_feature_that_does_not_exist_says_so_and_can_be_cleared(spar
     assert view(app).features.changes == ()
 
 
+@pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("part", ["away", "why"])
-def test_the_code_that_is_taken_away_prints_what_the_page_says(toy, part):
+def test_the_code_that_is_taken_away_prints_what_the_page_says(toy, part, known, monkeypatch):
+    if known:
+        words = tuple(f"the {thing} is {how}" for thing in ("sea", "sky", "boat") for how in ("deep", "wide"))
+        corpus = Corpus("little", "Little text", words, source="These tests.")
+        monkeypatch.setattr(gathering, "sample_text", lambda: corpus)
+        gathering.evidence(load(TOY), neurons(load(TOY), 2))
     app = opened(
         token=str(HERE),
         features=f"dictionary=neurons.2&part=act&changes=3_clamp_4_after_first&also.act={part}&also.top=6",
     )
     (code,) = (each.value for each in app.code)
+    assert ("gathering import evidence" in code) == known
     printed, made = io.StringIO(), {}
     with contextlib.redirect_stdout(printed):
         exec(code, made)  # noqa: S102
@@ -98,3 +109,14 @@ def test_the_code_that_is_taken_away_prints_what_the_page_says(toy, part):
     told = said(app).replace("\\", "")
     assert f"together {made['terms'].total:+.2f} nats" in told
     assert f"by {abs(made['zeroed'].all_features):.2f} nats." in told
+
+
+def test_how_controls_are_drawn_stands_in_the_link(sparse):
+    chosen = "changes=3_clamp_9_after_first&also.act=texts&also.nulls=3&also.band=push&also.null_seed=5"
+    app = opened(token=str(HERE), features=f"{OWN}&{chosen}")
+    assert (app.slider(key="nulls").value, app.radio(key="feature_shown").value) == (3, "push")
+    names = [variant.name for variant in app.session_state[NAME].request.variants]
+    assert names == ["base", "edited", "random direction 1", "random direction 2"]
+    app.number_input(key="null_seed").set_value(0)
+    once(app)
+    assert "null_seed" not in dict(view(app).features.also)

@@ -6,7 +6,7 @@ from analysis import load
 from analysis.corpora import Corpus, of_labelled
 from analysis.data.labelled_sets import labelled_set
 from analysis.dictionaries import shelf
-from analysis.dictionaries.evidence import evidence
+from analysis.dictionaries.evidence import gathering
 from analysis.dictionaries.evidence.search import search
 from analysis.dictionaries.telling_apart import sparse_probe
 from analysis.dictionaries.telling_apart.apart import apart, prompts_apart
@@ -31,7 +31,7 @@ WORDS = tuple(
 def little_text(monkeypatch):
     """What features fire on is looked for in little text."""
     corpus = Corpus("little", "Little text", WORDS, source="These tests.")
-    monkeypatch.setattr(evidence, "sample_text", lambda: corpus)
+    monkeypatch.setattr(gathering, "sample_text", lambda: corpus)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_features_are_gathered_searched_and_filtered(kept):
     assert "is not known yet" in plainly(app) and "the first 2 blocks" in plainly(app)
     labelled(app, "Gather it").click()
     settled(app)
-    known = evidence.evidence(load(TOY), the_dictionary(kept))
+    known = gathering.evidence(load(TOY), the_dictionary(kept))
     table = known.table()
     assert len(app.dataframe[0].value) == len(table) == 41
     app.text_input(key="find_query").set_value("#7")

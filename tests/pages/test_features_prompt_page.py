@@ -102,3 +102,17 @@ def test_the_model_writes_on_and_what_it_wrote_joins_the_text(sparse):
 def test_what_is_taken_away_is_offered(sparse):
     app = opened(token="6", layer="2", features="also.more=away")
     assert "text_features(model, tokens, open_dictionary(model, 'shipped.layer-2'))" in app.code[0].value
+
+
+def test_how_it_writes_on_stands_in_the_link(sparse):
+    app = opened(token="6", layer="2", features="also.more=writing&also.new=5&also.heat=0.6&also.seed=x")
+    now = [app.number_input(key="new").value, app.slider(key="heat").value]
+    assert now == [5, 0.6] and app.number_input(key="seed").value == 0
+    labelled(app, "Write on").click()
+    settled(app)
+    asked = app.session_state["features_writing"].asked
+    assert asked.count == 5 and asked.sampling.temperature == 0.6
+    assert asked.control not in (None, *asked.features)
+    app.slider(key="heat").set_value(0.9)
+    once(app)
+    assert dict(view(app).features.also)["heat"] == "0.9"

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from analysis import ModelSpec, load
 from analysis.corpora import from_plain_text
 from analysis.dictionaries import shelf
 from analysis.dictionaries.encoders import JumpRelu
-from analysis.dictionaries.evidence import evidence
+from analysis.dictionaries.evidence import gathering
 from components.features.whole import PARTS
 from components.features.whole_parts import requests
 from tests.pages.driven import addressed, once, said, settled, view
@@ -25,7 +26,7 @@ LINES = [
 @pytest.fixture(autouse=True)
 def little_text(monkeypatch):
     corpus = from_plain_text("\n".join(LINES), "little text")
-    for module in (evidence, requests):
+    for module in (gathering, requests):
         monkeypatch.setattr(module, "sample_text", lambda: corpus)
 
 
@@ -55,6 +56,22 @@ def test_every_question_is_answered_or_refused_in_words(part, kept):
         "match": ("have a partner of their own", "are needed"),
     }
     assert any(each in said(app).replace("\\", "") for each in answers[part])
+    for block in app.code:
+        exec(block.value, {"__name__": "__main__"})
+
+
+def test_another_model_is_named_needs_a_dictionary_and_is_matched_by_activations(kept):
+    match = f"dictionary={kept[1].id}&also.whole=match&also.whole.model="
+    assert "Name the other model" in said(opened(f"{match}?"))
+    assert "no sparse dictionary of" in said(opened(f"{match}toy:planted"))
+    other = load(ModelSpec("toy:planted"))
+    often = JumpRelu(np.full(41, 1.5, np.float32))
+    shelf.keep(a_dictionary(other, 1, kind=often, seed=5), "Of another model")
+    app = opened(f"{match}toy:planted")
+    words = said(app).replace("\\", "")
+    assert "unexpectedly" not in words
+    assert "have a partner of their own in Of another model" in words or "same tokenizer" in words
+    assert app.segmented_control(key="whole_by").options == ["By activations"]
 
 
 def test_directions_are_drawn_and_a_question_is_chosen(kept):

@@ -21,7 +21,7 @@ from analysis.models.untrained import untrained
 from analysis.results import Bounds
 from components.geometry import compared, requests
 from components.shelf import Shelf
-from tests.pages.driven import addressed, labelled, once, runs_until, said, settled, view
+from tests.pages.driven import labelled, linked, once, runs_until, said, settled, view
 
 TOY = "toy:random"
 LINK = {"model": TOY, "prompt": "the sea is deep and the sky is blue", "lens": "logit"}
@@ -81,9 +81,7 @@ def known_measures(monkeypatch):
 
 
 def opened(choice: str = SMALL, **address):
-    app = once(addressed(**(LINK | address), geometry=choice))
-    app.switch_page("pages/read/geometry.py")
-    return once(app)
+    return once(linked("geometry", **(LINK | address), geometry=choice))
 
 
 def drawn(choice: str = SMALL, **address):

@@ -5,16 +5,16 @@ from contextlib import redirect_stdout
 
 import pytest
 
-from tests.pages.driven import addressed, once, said, settled
+from tests.pages.driven import linked, said, settled
 
 TOY = "toy:random"
 SMALL = "most=16&length=16&question=straight&shuffles=1&random=0"
 
 
 def opened(choice: str = SMALL):
-    app = once(addressed(model=TOY, prompt="the sea is deep and the sky is high", geometry=choice))
-    app.switch_page("pages/read/geometry.py")
-    settled(app)
+    app = settled(
+        linked("geometry", model=TOY, prompt="the sea is deep and the sky is high", geometry=choice)
+    )
     app.session_state["geometry_take_away"] = True  # the expander is open
     return settled(app)
 

@@ -48,21 +48,23 @@ def test_it_opens_on_a_good_prompt_with_the_whole_frame():
     assert app.session_state["grid"].layers == (0, 1, 2, 3)
 
 
-@pytest.mark.parametrize("number", range(len(EXAMPLES)))
-def test_every_example_gives_a_grid(number):
-    app = opened()
-    app.button(key=f"example {number}").click()
-    settled(app)
-    assert view(app).prompt == EXAMPLES[number].prompt
-    assert len(app.session_state["grid"].tokens) == len(load("toy:random").tokenize(EXAMPLES[number].prompt))
+def test_every_example_gives_a_grid():
+    app, model = opened(), load("toy:random")
+    for number, example in enumerate(EXAMPLES):
+        app.button(key=f"example {number}").click()
+        settled(app)
+        assert view(app).prompt == example.prompt
+        assert len(app.session_state["grid"].tokens) == len(model.tokenize(example.prompt))
 
 
-@pytest.mark.parametrize("color", QUANTITIES)
-def test_every_colour_shows_its_quantity(color):
-    app = opened(color=color)
-    model = load("toy:random")
-    want = read(model, model.run(LINK["prompt"])).quantity(color).values
-    assert np.allclose(app.session_state["grid"].value, want, atol=1e-5)
+def test_every_colour_shows_its_quantity():
+    app, model = opened(), load("toy:random")
+    reading = read(model, model.run(LINK["prompt"]))
+    for color in QUANTITIES:
+        app.selectbox(key="color_choice").set_value(color)
+        settled(app)
+        assert view(app).color == color
+        assert np.allclose(app.session_state["grid"].value, reading.quantity(color).values, atol=1e-5), color
 
 
 def test_the_shortcut_is_fitted_in_the_background_and_replaces_the_logit_lens():

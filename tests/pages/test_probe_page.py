@@ -18,7 +18,7 @@ from components.erase_link import EraseView
 from components.probe_link import ProbeView
 from components.probing import choices, hierarchy, requests
 from components.probing.layer import marked
-from tests.pages.driven import addressed, labelled, once, said, settled, view
+from tests.pages.driven import labelled, linked, said, settled, view
 
 TOY = "toy:random"
 LINK = {"model": TOY, "prompt": "the sea is deep", "lens": "logit"}
@@ -47,9 +47,7 @@ def few(monkeypatch):
 
 
 def opened(choice: str = "truth*last*means") -> AppTest:
-    app = once(addressed(**LINK, probe=choice))
-    app.switch_page("pages/concepts/probe.py")
-    return settled(app)
+    return settled(linked("probe", **LINK, probe=choice))
 
 
 def probed(choice: str = "truth*last*means") -> AppTest:

@@ -15,7 +15,7 @@ from components.prompt_map.panel import NEAREST
 from components.prompt_map.take_away import table
 from components.prompt_map_link import COLORS
 from components.tints import MEASURE
-from tests.pages.driven import addressed, labelled, once, said, settled, view
+from tests.pages.driven import labelled, linked, said, settled, view
 
 TOY = "toy:random"
 TEXT = "the sea is deep and the sky is high"
@@ -24,9 +24,7 @@ RECIPE = "random.7*add*0.3*1-1*all"
 
 
 def opened(prompt: str = TEXT, choice: str = "", **more: str):
-    app = once(addressed(**LINK | {"prompt": prompt}, **({"map": choice} if choice else {}), **more))
-    app.switch_page("pages/map/prompt.py")
-    return settled(app)
+    return settled(linked("map", **LINK | {"prompt": prompt}, **({"map": choice} if choice else {}), **more))
 
 
 def shown(app):
@@ -129,11 +127,14 @@ def test_a_cursor_on_a_token_that_is_not_drawn_is_told():
     assert "stands apart and is left out" not in said(app) and "without a say in the axes" in said(app)
 
 
-@pytest.mark.parametrize("color", COLORS)
-def test_every_colour_can_be_had(color):
-    app = opened(choice=f"color={color}", recipe=RECIPE)
-    assert view(app).prompt_map.color == color
-    assert shown(app).color is not None
+def test_every_colour_can_be_had():
+    app = opened(choice="color=norm", recipe=RECIPE)
+    assert view(app).prompt_map.color == "norm"
+    for color in COLORS:
+        app.selectbox(key="map_color").set_value(color)
+        settled(app)
+        assert view(app).prompt_map.color == color
+        assert shown(app).color is not None
 
 
 def test_a_colour_that_cannot_be_told_gives_way():
@@ -163,12 +164,14 @@ def test_a_measure_that_cannot_be_taken_of_so_short_a_text_says_so():
     assert "Position" in shown(app).color.title
 
 
-@pytest.mark.parametrize("color", tints.offered())
-def test_every_measure_that_is_offered_colours_or_says_why_not(color):
-    app = opened(choice=f"color={color}")
-    assert view(app).prompt_map.color == color
-    title = measure(color.removeprefix(MEASURE)).title
-    assert shown(app).color.title == title or "colours nothing here" in said(app)
+def test_every_measure_that_is_offered_colours_or_says_why_not():
+    app = opened()
+    for color in tints.offered():
+        app.selectbox(key="map_color").set_value(color)
+        settled(app)
+        assert view(app).prompt_map.color == color
+        title = measure(color.removeprefix(MEASURE)).title
+        assert shown(app).color.title == title or "colours nothing here" in said(app), color
 
 
 @pytest.mark.parametrize("choice", ["color=measure.nothing", "color=measure.curvature&twin=gaussian"])
@@ -182,12 +185,12 @@ def test_shuffled_tokens_are_measured_as_they_are_drawn():
     assert not np.array_equal(shown(app).color.values, shown(other).color.values, equal_nan=True)
 
 
-@pytest.mark.parametrize("part", ["Moves", "How far to trust it", "Table", "Take it away"])
-def test_every_part_draws(part):
+def test_every_part_draws():
     app = opened(recipe=RECIPE)
-    app.segmented_control(key="map_details").set_value(part)
-    settled(app)
-    assert app.session_state["map_details"] == part
+    for part in ("Moves", "How far to trust it", "Table", "Take it away"):
+        app.segmented_control(key="map_details").set_value(part)
+        settled(app)
+        assert app.session_state["map_details"] == part
 
 
 @pytest.mark.parametrize("prompt", ["a", ""])

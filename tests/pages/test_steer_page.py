@@ -25,7 +25,7 @@ from analysis.erasers.projections import random_subspace
 from analysis.methods import effect
 from components import session
 from components.steering.requests import Controls
-from tests.pages.driven import addressed, once, said, settled, view
+from tests.pages.driven import linked, said, settled, view
 
 TOY = "toy:planted"
 LINK = {"model": TOY, "prompt": "the sea is deep", "lens": "logit"}
@@ -35,10 +35,8 @@ NEW = 8
 
 
 def opened(recipe: str = RECIPE, part: str | None = None, **address: str) -> AppTest:
-    app = addressed(**{**LINK, **({"recipe": recipe} if recipe else {}), **address})
+    app = linked("steer", **{**LINK, **({"recipe": recipe} if recipe else {}), **address})
     app.session_state["steer_count"] = NEW
-    once(app)
-    app.switch_page("pages/change/steer.py")
     settled(app)
     return shown_part(app, part) if part else app
 
@@ -110,19 +108,22 @@ def test_strength_zero_changes_no_word():
     assert "Nothing changes here" in said(app)
 
 
-@pytest.mark.parametrize("part", ["Next token", "Inside", "New direction", "Library", "Take it away"])
-def test_every_part_draws(part):
-    opened(part=part)
+@pytest.mark.parametrize("erases", [False, True])
+def test_every_part_draws(erases):
+    app = opened(recipe=row_of(erasure()) if erases else RECIPE)
+    for part in ("Next token", "Inside", "New direction", "Library", "Take it away"):
+        shown_part(app, part)
+        assert app.session_state["steer_part"] == part
 
 
-@pytest.mark.parametrize("part", ["Texts", "Next token", "Inside"])
-def test_without_random_controls_nothing_is_said_to_leave_a_band(part):
-    app = opened(part=part)
+def test_without_random_controls_nothing_is_said_to_leave_a_band():
+    app = opened()
     app.slider(key="null_count").set_value(0)
-    settled(app)
-    assert "without random controls nobody can say" in said(app)
-    assert "nan" not in said(app)
-    assert all("random" not in each.value for each in app.dataframe)
+    for part in ("Texts", "Next token", "Inside"):
+        shown_part(app, part)
+        assert "without random controls nobody can say" in said(app)
+        assert "nan" not in said(app)
+        assert all("random" not in each.value for each in app.dataframe)
 
 
 def test_a_row_can_be_removed_and_brought_back():
@@ -315,11 +316,6 @@ def test_an_erasure_alone_is_a_recipe_and_its_sentence_is_that_of_the_analysis()
     nulls = [variant.edits for variant in texts(app).request.variants[2:]]
     assert [[edit.left.shape for edit in edits] for edits in nulls] == [[(22, 1), (22, 3)]] * 2
     assert "rank up to 3 of 22 dimensions" in said(app)
-
-
-@pytest.mark.parametrize("part", ["Next token", "Inside", "Library", "Take it away"])
-def test_every_part_draws_under_an_erasure(part):
-    opened(recipe=row_of(erasure()), part=part)
 
 
 def test_what_only_erases_has_no_dose_to_vary():

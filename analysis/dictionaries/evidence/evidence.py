@@ -2,33 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float32, Int32, UInt8
 
-from analysis import store
-from analysis.corpora import Corpus
-from analysis.data import corpus as shipped_text
-from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import loss_effect, packed
-from analysis.dictionaries.evidence.collecting import BINS, DECADES, collected
+from analysis.dictionaries.evidence.collecting import BINS, DECADES
 from analysis.dictionaries.evidence.examples import Example, Level, levels
 from analysis.dictionaries.firing.firing_numbers import phi
-from analysis.dictionaries.firing.firings import Firings, firings
-from analysis.dictionaries.labels import own_labels
-from analysis.dictionaries.shelf import SHIPPED
-from analysis.fingerprint import fingerprint
-from analysis.jobs import Report, silent
-from analysis.models.loaded import LoadedModel
 from analysis.models.tokenizer import Tokenizer
 from analysis.results import Provenance
 from analysis.tokens import Tokens
 
-FILE = "evidence.safetensors"
 SOURCE = (
     "Bricken et al. 2023 (Towards Monosemanticity); tokens that are promoted: Gur-Arieh et al. 2025, arXiv 2501.08319; "
     "detection: Paulo et al. 2024, arXiv 2410.13928"
@@ -92,11 +78,12 @@ class Evidence:
     context: Float32[np.ndarray, " feature"]
     """Share of its activation at top examples that the token alone does not give, 0 to 1; NaN where not looked at."""
     labels: tuple[str, ...]
-    """Made from rules about tokens; `unclear` where no rule does."""
+    """Made from rules about tokens; those that foretell strong firings only begin with `peaks`, and those that no
+    rule stands behind with `unclear`."""
     detection: Float32[np.ndarray, " feature"]
     """Balanced accuracy of the label's rule on held-out text: .5 is chance; NaN where there is nothing to tell."""
     detection_null: Float32[np.ndarray, " feature"]
-    """The same of a random other feature's rule."""
+    """The same of the best of 19 random other features' rules, on the same firings."""
     together: Int32[np.ndarray, "feature rank"]
     """Features that fire at the same tokens, the most similar first; -1 is none."""
     together_share: Float32[np.ndarray, "feature rank"]
@@ -264,164 +251,3 @@ class Evidence:
     def with_effects(self, effects: Mapping[int, float]) -> "Evidence":
         """The same with these effects on the loss, in nats."""
         return replace(self, effects=dict(effects))
-
-
-def evidence(
-    model: LoadedModel, dictionary: Dictionary, report: Report = silent, corpus: Corpus | None = None
-) -> Evidence:
-    """What is known of a dictionary's features.
-
-    It ships beside the weights or lies in the store; where neither is so it is gathered over the text that ships with
-    the program, about 25,000 tokens, and kept. Labels of a person's and measured effects are those of this moment.
-
-    Args:
-        model: the model.
-        dictionary: of this model.
-        report: progress; raises `Cancelled` to stop.
-        corpus: gather over this text instead.
-
-    Raises:
-        AnalysisError: the dictionary is not this model's, or the disk is full.
-    """
-    dictionary.require_fit(model)
-    place = None if corpus is not None else shipped_file(dictionary)
-    if place is None:
-        place = _gathered(model, dictionary, corpus or sample_text(), report)
-    return now(read_evidence(place, model), dictionary)
-
-
-def now(found: Evidence, dictionary: Dictionary) -> Evidence:
-    """The same with the labels that a person has given by now, and the effects that were measured by now."""
-    return found.with_labels(own_labels.own_labels(dictionary.fingerprint)).with_effects(
-        loss_effect.measured(dictionary.fingerprint)
-    )
-
-
-def is_at_hand(model: LoadedModel, dictionary: Dictionary) -> bool:
-    """True if evidence ships or was gathered already, so that reading it takes no time."""
-    return shipped_file(dictionary) is not None or _place(model, dictionary, sample_text()).exists()
-
-
-@cache
-def sample_text() -> Corpus:
-    """The text that ships with the program, as a corpus."""
-    return Corpus(
-        id="shipped",
-        name="Ordinary text",
-        texts=shipped_text.documents(),
-        source="Sampled from SmolLM2-135M-Instruct itself; it ships with the program.",
-    )
-
-
-@cache
-def _shipped_files() -> dict[str, Path]:
-    """Evidence that ships, by the fingerprint of its dictionary."""
-    return {
-        packed.read_about(path).get("dictionary", ""): path for path in sorted(SHIPPED.glob(f"*/*/{FILE}"))
-    }
-
-
-def shipped_file(dictionary: Dictionary) -> Path | None:
-    """Where the evidence of a dictionary that ships lies; None where it does not."""
-    return _shipped_files().get(dictionary.fingerprint)
-
-
-def _place(model: LoadedModel, dictionary: Dictionary, corpus: Corpus) -> Path:
-    key = fingerprint("evidence", model.fingerprint, dictionary.fingerprint, tuple(corpus.texts))
-    return store.home() / "evidence" / key / FILE
-
-
-def _gathered(model: LoadedModel, dictionary: Dictionary, corpus: Corpus, report: Report) -> Path:
-    place = _place(model, dictionary, corpus)
-    with store.held(f"evidence-{place.parent.name}", report, "Waiting: it is being gathered elsewhere"):
-        if not place.exists():
-            found = firings(model, dictionary, corpus, report=report)
-            made = evidence_of(model, dictionary, found, f"{corpus.name}: {corpus.source}", report)
-            write_evidence(made, place)
-    return place
-
-
-def evidence_of(
-    model: LoadedModel, dictionary: Dictionary, found: Firings, text: str, report: Report = silent
-) -> Evidence:
-    """Evidence from firings that are at hand.
-
-    Args:
-        model: the model.
-        dictionary: of this model.
-        found: what fires.
-        text: what the tokens are from, in a sentence.
-        report: progress; raises `Cancelled` to stop.
-    """
-    about = {
-        "model": model.title,
-        "revision": model.revision,
-        "dtype": model.dtype_name,
-        "text": text,
-        "tokens": str(len(found)),
-        "counted": str(found.counted),
-        "whole": "yes" if found.whole else "no",
-    }
-    return Evidence(
-        dictionary.fingerprint, about, model.tokenizer, **collected(model, dictionary, found, report)
-    )
-
-
-STEPS = ("example_values", "promotes", "suppresses")
-"""Rows of decimals that are kept to 1/255 of their largest."""
-HALVES = (
-    "detection",
-    "detection_null",
-    "context",
-    "positions",
-    "token_precision",
-    "together_share",
-    "direct",
-)
-PLAIN = (
-    "starts",
-    "histogram",
-    "example_tokens",
-    "promoted",
-    "suppressed",
-    "top_token",
-    "together",
-    "chunk_bits",
-)
-EXACT = ("frequency", "mean", "largest", "smallest")
-
-
-def write_evidence(found: Evidence, path: Path) -> None:
-    """Write evidence as one compressed file, decimals to three digits; labels of a person's are not in it.
-
-    Raises:
-        AnalysisError: the disk is full or the place cannot be written to.
-    """
-    arrays = {name: getattr(found, name) for name in PLAIN + EXACT}
-    arrays |= {name: getattr(found, name).astype(np.float16) for name in HALVES}
-    arrays["ids"] = found.ids.astype(np.uint16) if found.ids.max(initial=0) < 2**16 else found.ids
-    for name in STEPS:
-        arrays[name], arrays[f"{name}_most"] = packed.in_steps(np.nan_to_num(getattr(found, name)))
-    arrays["labels"] = np.frombuffer("\n".join(found.labels).encode(), np.uint8)
-    about = dict(found.about) | {"dictionary": found.dictionary, "n_chunks": str(found.n_chunks)}
-    packed.write_packed(path, arrays, about)
-
-
-def read_evidence(path: Path, model: LoadedModel) -> Evidence:
-    """Read what `write_evidence` wrote.
-
-    Args:
-        path: of the file.
-        model: its tokenizer names the tokens.
-
-    Raises:
-        AnalysisError: the file is missing or damaged.
-    """
-    arrays, about = packed.read_packed(path)
-    for name in STEPS:
-        arrays[name] = packed.from_steps(arrays[name], arrays.pop(f"{name}_most"))
-    arrays |= {name: arrays[name].astype(np.float32) for name in HALVES}
-    arrays["ids"] = arrays["ids"].astype(np.int32)
-    labels = tuple(arrays.pop("labels").tobytes().decode().split("\n"))
-    dictionary, n_chunks = about.pop("dictionary"), int(about.pop("n_chunks"))
-    return Evidence(dictionary, about, model.tokenizer, labels=labels, n_chunks=n_chunks, **arrays)

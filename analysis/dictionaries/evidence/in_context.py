@@ -65,14 +65,19 @@ def in_context(
         places: stretches as they were run, and the example's position in each.
         report: progress in examples; raises `Cancelled` to stop.
     """
-    found: list[Context] = []
-    for start in range(0, len(places), TOGETHER):
-        report("Reading the examples", start, len(places))
-        own = [Context(tokens, at, None) for tokens, at in places[start : start + TOGETHER]]
+    given = [Context(tokens, at, None) for tokens, at in places]
+    order = sorted(
+        range(len(given)), key=lambda number: given[number].shown.stop
+    )  # like lengths: little padding
+    found: dict[int, Context] = {}
+    for start in range(0, len(order), TOGETHER):
+        report("Reading the examples", start, len(order))
+        numbers = order[start : start + TOGETHER]
+        own = [given[number] for number in numbers]
         trace = model.run([each.tokens.cut(each.shown.stop) for each in own], read=[dictionary.site])
-        for row, each in enumerate(own):
+        for row, (number, each) in enumerate(zip(numbers, own, strict=True)):
             states = torch.from_numpy(trace.at(dictionary.site, row).copy())
             with torch.inference_mode():
                 activations = dictionary.encode(states)[:, feature].numpy().copy()
-            found.append(Context(each.tokens, each.position, activations))
-    return tuple(found)
+            found[number] = Context(each.tokens, each.position, activations)
+    return tuple(found[number] for number in range(len(given)))

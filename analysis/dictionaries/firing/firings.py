@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int32, Int64
 from analysis import store
 from analysis.corpora import Corpus
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.firing.firings_file import FiringsFile, Kept
+from analysis.dictionaries.firing.firings_file import FiringsFile, Kept, fires_above
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Report, silent
@@ -37,7 +37,8 @@ class Firings:
     First tokens of a stretch (attention sinks) and outliers of norm, above 8 times the median, were run and do not
     count: they have no entries.
 
-    Of a dictionary that is signed, or has more than 256 active features a token, the 64 largest magnitudes of every
+    Of a dictionary whose card has a `threshold` (independent components) the activations above it are the entries. Of
+    another one that is signed, or has more than 256 active features a token, the 64 largest magnitudes of every
     token are the entries (`whole` is False); beside them stand every feature's own largest and smallest activations.
     """
 
@@ -158,7 +159,9 @@ def firings(
         AnalysisError: the dictionary is not this model's, a text has no tokens, or the disk is full.
     """
     dictionary.require_fit(model)
-    key = fingerprint("firings", model.fingerprint, dictionary.fingerprint, tuple(corpus.texts), length)
+    key = fingerprint(
+        "firings", model.fingerprint, named_with_threshold(dictionary), tuple(corpus.texts), length
+    )
     place = store.folder("firings", key)
     with store.held(f"firings-{key}", report, "Waiting for the same texts, which are being read elsewhere"):
         if not (place / ABOUT).exists():
@@ -168,6 +171,12 @@ def firings(
         with suppress(OSError):
             store.prune("firings", MOST_KEPT, place)
         return read(place)
+
+
+def named_with_threshold(dictionary: Dictionary) -> str:
+    """One name for everything that decides what fires: the threshold stands in the card, beside the weights."""
+    above = fires_above(dictionary)
+    return dictionary.fingerprint if above is None else f"{dictionary.fingerprint} above {above:g}"
 
 
 def gather(

@@ -19,6 +19,17 @@ EXTREMES = 48
 """Activations that are then kept of every feature at either end, wherever they lie."""
 
 
+def fires_above(dictionary: Dictionary) -> float | None:
+    """The activation above which a feature counts as firing, where the dictionary's card says one; else None.
+
+    None means that a feature fires where its activation is not zero. Components have no such zero: they are active at
+    every token.
+    """
+    said = getattr(dictionary, "card", {}).get("threshold")
+    number = isinstance(said, (int, float)) and not isinstance(said, bool)
+    return float(said) if dictionary.signed and number and said > 0 else None
+
+
 @dataclass(frozen=True, eq=False)
 class Kept:
     """Everything that was kept."""
@@ -46,7 +57,8 @@ class FiringsFile:
         )
         self._active: list[np.ndarray] = []
         self._norms: list[np.ndarray] = []
-        self._whole = not dictionary.signed
+        self._threshold = fires_above(dictionary)
+        self._whole = self._threshold is not None or not dictionary.signed
         self._highest, self._lowest = _Extremes(1), _Extremes(-1)
         self._count = 0
 
@@ -76,6 +88,8 @@ class FiringsFile:
             activations = self._dictionary.encode(torch.from_numpy(np.ascontiguousarray(states, np.float32)))
             outside = torch.from_numpy(~np.asarray(counts))
             activations = activations.masked_fill(outside[:, None], 0)  # it may be the states' own memory
+            if self._threshold is not None:
+                activations = activations.masked_fill(activations <= self._threshold, 0)
             if not self._count:
                 self._whole &= float((activations != 0).sum(1).float().mean()) <= SPARSE
             if not self._whole:

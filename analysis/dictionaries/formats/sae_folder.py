@@ -193,14 +193,10 @@ def _pursuit(config: SaeConfig, tensors: dict[str, np.ndarray]) -> Dictionary:
         raise AnalysisError(
             f"Matching pursuit on input normalised by {config.normalizes!r} is not read here. Choose another."
         )
-    card = config.card
-    if config.said.get("stop_on_duplicate_support", True):
-        card = card | {
-            "assumed": "a direction may be taken again, where SAELens would end; activations differ a little"
-        }
+    stops = bool(config.said.get("stop_on_duplicate_support", True))
     k = config.k or config.width
     return MatchingPursuit(
-        name_of(config), config.site, tensors["W_dec"], bias, k, tolerance, config.model, card
+        name_of(config), config.site, tensors["W_dec"], bias, k, tolerance, stops, config.model, config.card
     )
 
 
@@ -246,8 +242,11 @@ def _parts(dictionary: Dictionary) -> tuple[dict[str, Any], dict[str, np.ndarray
         said, tensors = _parts(dictionary.inner)
         return said | {"normalize_activations": dictionary.how}, tensors
     if isinstance(dictionary, MatchingPursuit):
-        more = {"residual_threshold": dictionary.tolerance, "max_iterations": dictionary.k}
-        own = _said(dictionary, "matching_pursuit", True) | more | {"stop_on_duplicate_support": False}
+        own = _said(dictionary, "matching_pursuit", True) | {
+            "residual_threshold": dictionary.tolerance,
+            "max_iterations": dictionary.k,
+            "stop_on_duplicate_support": dictionary.stops_on_repeat,
+        }
         return own, {"W_dec": dictionary.decoder, "b_dec": dictionary.bias}
     if isinstance(dictionary, Factors):
         own = _said(dictionary, "factors", True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Bool, Float32
+from jaxtyping import Float32, Int64
 
 from analysis.jobs import Report, silent
 
@@ -34,32 +34,33 @@ def balanced(said: sp.csr_array, fired: sp.csr_array) -> Float32[np.ndarray, " f
 def accuracy(
     said: sp.csr_array,
     fired: sp.csr_array,
-    has_rule: Bool[np.ndarray, " feature"],
+    rule: Int64[np.ndarray, " feature"],
     seed: int = 0,
     report: Report = silent,
 ) -> tuple[Float32[np.ndarray, " feature"], Float32[np.ndarray, " feature"]]:
-    """Balanced accuracy of every feature's rule, and the highest of 19 random other features' rules.
+    """Balanced accuracy of every feature's rule, and the highest of 19 random other features' other rules.
 
     Args:
         said: 1 where a feature's rule foretells that it fires (feature, point).
         fired: 1 where it does.
-        has_rule: False for features without one; they have no score, and are nobody's control.
+        rule: equal for features whose rules say the same: these are no controls of each other. Features with -1 have
+            no rule: they have no score, and are nobody's control.
         seed: of the draws.
         report: progress in draws.
 
-    Misleads when: many features share a rule: a control may then be a copy.
+    Misleads when: rules differ by a word and share the others: a control may then be all but a copy.
     """
-    able = np.flatnonzero(has_rule)
-    own = np.full(len(has_rule), np.nan, np.float32)
+    able = np.flatnonzero(rule >= 0)
+    own = np.full(len(rule), np.nan, np.float32)
     null = own.copy()
     if not len(able):
         return own, null
-    said, fired = said[able], fired[able]
+    said, fired, rule = said[able], fired[able], rule[able]
     own[able] = balanced(said, fired)
-    if len(able) > 1:
-        draws = [balanced(said[_others(len(able), seed + draw)], fired) for draw in range(DRAWS)]
-        report("Judging labels", DRAWS, DRAWS)
-        null[able] = np.max(draws, axis=0)
+    for draw in range(DRAWS if len(able) > 1 else 0):
+        report("Judging labels", draw, DRAWS)
+        other = _others(len(able), seed + draw)
+        null[able] = np.fmax(null[able], np.where(rule[other] != rule, balanced(said[other], fired), np.nan))
     return own, null
 
 

@@ -1,251 +1,152 @@
-"""Labels without any outside service: the simple rule about tokens that foretells best where a feature fires.
+"""Labels of features without any outside service: rules about tokens that hold on text they were not chosen on.
 
-A rule names some words and where they stand: the token itself, the one before, the one behind, or anywhere shortly
-before. Rules are chosen on the first four fifths of the text and judged on the rest.
+A rule that foretells where a feature fires at all comes first; then one that foretells where it fires strongly, for
+many features are about one thing at their strongest and about much else below; then one that is merely better than
+nothing. Where no rule holds, words at which the strongest firings stand are named beside `unclear`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import numpy as np
 import scipy.sparse as sp
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float32
 
-from analysis.dictionaries.labels.detection import accuracy
-from analysis.dictionaries.labels.words import Groups, Words
+from analysis.dictionaries.firing.firings import Firings
+from analysis.dictionaries.labels.detection import accuracy, balanced
+from analysis.dictionaries.labels.rule import NONE, SILENT, UNCLEAR, Rule, in_quotes
+from analysis.dictionaries.labels.rules import FEWEST, foretold, rules
+from analysis.dictionaries.labels.strong import strong_firings
+from analysis.dictionaries.labels.text import Text
+from analysis.dictionaries.labels.words import Words
 from analysis.jobs import Report, silent
 
 SOURCE = (
     "token and logit rules: Gur-Arieh et al. 2025, arXiv 2501.08319; detection: Paulo et al. 2024, arXiv "
     "2410.13928"
 )
-UNCLEAR, SILENT = "unclear", "never fires here"
-WORDS = 6
-"""Words that a rule names at most."""
-SHARE = 0.02
-"""What a word must add to the hits, less what it adds to the false alarms, to be named."""
-CLEAR = 0.62
-"""Balanced accuracy where rules are chosen, from which on one becomes a label."""
-NEAR = 24
-"""Tokens before, among which a word is near."""
-NEAR_COUNTS = (8, 0.004)
-"""How often a word must occur to be one of a topic, and the share of the tokens at which it is too common for one."""
-FEWEST = 8
-"""Firings from which on there is something to learn a rule from."""
-SAYS = {
-    "token": ("token", "tokens"),
-    "kind": ("", ""),
-    "beginning": ("words beginning with", "words beginning with"),
-    "ending": ("words ending in", "words ending in"),
-    "after": ("after", "after"),
-    "before": ("before", "before"),
-    "near": ("near", "near"),
-}
-"""What is said before a rule's words: one of them, several."""
-HANDICAP = {
-    "token": 0.0,
-    "kind": 0.0,
-    "beginning": 0.02,
-    "ending": 0.02,
-    "after": 0.02,
-    "before": 0.03,
-    "near": 0.05,
-}
-"""What a rule must be better by than one that is easier to read."""
+BLOCKS, OF = 50, 5
+"""Pieces of the text, and which of them, the last of so many, is judged on: texts of one kind stand together."""
+GOOD = 0.75
+"""Balanced accuracy where rules are chosen, from which on one about every firing comes before one about strong ones."""
+HOLDS = 0.6
+"""Balanced accuracy on other text that a rule must have to be a label."""
+WHOLE_TOKENS = ("token", "words", "after", "before")
+"""Families whose words are tokens as they stand in a text."""
+EXAMPLES = 3
+"""Words that are named of a feature without a rule."""
 
 
-@dataclass(frozen=True)
-class Rule:
-    """Foretells that a feature fires wherever one of some words stands at a place."""
-
-    family: str
-    """One of `SAYS`; empty for no rule."""
-    words: tuple[str, ...] = ()
-    """Names of groups of words, those that tell most first."""
-    score: float = 0.5
-    """Balanced accuracy where it was chosen, hits taken with the doubt of a count."""
-
-    @property
-    def label(self) -> str:
-        """In words."""
-        if not self.family:
-            return UNCLEAR
-        if self.family == "kind":
-            return self.words[0]
-        shown = ", ".join(f"‘{word}’" for word in self.words)
-        return f"{SAYS[self.family][len(self.words) > 1]} {shown}"
-
-
-NONE = Rule("")
-
-
-@dataclass(frozen=True, eq=False)
-class Text:
-    """The tokens from which rules are made, and where each word stands before, at and behind them."""
-
-    words: Words
-    counts: Bool[np.ndarray, " point"]
-    learning: Bool[np.ndarray, " point"]
-    """Counting tokens on which rules are chosen; the other counting ones judge them."""
-    topics: Groups = field(init=False)
-    near: sp.csr_array = field(init=False)
-    """Which words of a topic stand within the last tokens (point, topic)."""
-
-    def __post_init__(self):
-        object.__setattr__(self, "topics", _topics(self.words))
-        object.__setattr__(self, "near", _near(self.words, self.topics))
-
-    @property
-    def judging(self) -> Bool[np.ndarray, " point"]:
-        """Counting tokens that were not learned from."""
-        return self.counts & ~self.learning
-
-
-def _topics(words: Words) -> Groups:
-    """Words with a meaning of their own: of letters, neither rare nor everywhere."""
-    often = np.asarray(np.bincount(words.at, minlength=words.count) @ words.plain.members).ravel()
-    fewest, share = NEAR_COUNTS
-    kept = [
-        place
-        for place, name in enumerate(words.plain.names)
-        if fewest <= often[place] <= max(share * len(words.at), fewest) and name.isalpha() and len(name) > 2
-    ]
-    return Groups(tuple(words.plain.names[place] for place in kept), words.plain.members[:, kept].tocsr())
-
-
-def _near(words: Words, topics: Groups) -> sp.csr_array:
-    total = words.there(0) @ topics.members
-    for shift in range(1, NEAR):
-        total = total + words.there(-shift) @ topics.members
-    total = total.tocsr()
-    total.data[:] = 1
-    return total
-
-
-def rules(fires: sp.csr_array, text: Text, report: Report = silent) -> tuple[Rule, ...]:
-    """The best rule for every feature, chosen where rules are learned.
-
-    For words that stand at one place, hits less false alarms of a set of words is the sum over its words; so the words
-    that add most are the best set of that size.
+def feature_labels(
+    found: Firings, words: Words, raised: list[tuple[str, ...]], report: Report = silent
+) -> tuple[tuple[str, ...], Float32[np.ndarray, " feature"], Float32[np.ndarray, " feature"]]:
+    """A label for every feature, and how well its rule does on text that it was not chosen on.
 
     Args:
-        fires: 1 where a feature fires (point, feature).
-        text: the same points.
-        report: progress.
-
-    Misleads when: a feature fires on what no word shows, such as a meaning: the best rule is then a poor one, or none.
-    """
-    learning = np.flatnonzero(text.learning)
-    fired = fires[learning].T.tocsr()
-    there = {shift: text.words.there(shift)[learning] for shift in (0, -1, 1)}
-    hits = {shift: (fired @ matrix).tocsr() for shift, matrix in there.items()}
-    often = {shift: np.asarray(matrix.sum(0)).ravel() for shift, matrix in there.items()}
-    words = text.words
-    families = (
-        ("token", 0, words.plain, WORDS),
-        ("kind", 0, words.kinds, 1),
-        ("beginning", 0, words.beginnings, 1),
-        ("ending", 0, words.endings, 1),
-        ("after", -1, words.plain, WORDS),
-        ("before", 1, words.plain, WORDS),
-    )
-    best = [NONE] * fired.shape[0]
-    for number, (family, shift, groups, most) in enumerate(families):
-        report("Making labels", number, len(families) + 1)
-        gains = _gains(hits[shift] @ groups.members, often[shift] @ groups.members, fired)
-        _take_better(best, family, groups, gains, most)
-    report("Making labels", len(families), len(families) + 1)
-    near = text.near[learning]
-    gains = _gains(fired @ near, np.asarray(near.sum(0)).ravel(), fired)
-    _take_better(best, "near", text.topics, gains, 1)
-    return tuple(rule if rule.score >= CLEAR else NONE for rule in best)
-
-
-def _gains(hits: sp.csr_array, often: np.ndarray, fired: sp.csr_array) -> sp.csr_array:
-    """What each group adds to the share of firings that are met, less the share of other tokens that are.
-
-    Hits are taken with the doubt of a count, less their square root: of the many words that a rare feature meets, some
-    come two or three times by chance.
-    """
-    hits = hits.tocsr()
-    fire = np.asarray(fired.sum(1)).ravel()
-    rows = np.repeat(np.arange(hits.shape[0]), np.diff(hits.indptr))
-    others = np.maximum(fired.shape[1] - fire, 1)
-    sure = hits.data - np.sqrt(hits.data)
-    alarms = np.asarray(often).ravel()[hits.indices] - hits.data
-    gains = sure / np.maximum(fire, 1)[rows] - alarms / others[rows]
-    gains[fire[rows] < FEWEST] = 0
-    return sp.csr_array((gains, hits.indices, hits.indptr), shape=hits.shape)
-
-
-def _take_better(best: list[Rule], family: str, groups: Groups, gains: sp.csr_array, most: int) -> None:
-    for feature in range(len(best)):
-        own = slice(gains.indptr[feature], gains.indptr[feature + 1])
-        data, columns = gains.data[own], gains.indices[own]
-        wanted = np.flatnonzero(data >= SHARE)
-        if not len(wanted):
-            continue
-        wanted = wanted[np.lexsort((columns[wanted], -data[wanted]))][:most]
-        score = 0.5 + 0.5 * float(data[wanted].sum())
-        handicap = HANDICAP[best[feature].family] if best[feature].family else 0.0
-        if score - HANDICAP[family] > best[feature].score - handicap:
-            best[feature] = Rule(family, tuple(groups.names[c] for c in columns[wanted]), score)
-
-
-def foretold(chosen: tuple[Rule, ...], text: Text, points: Int64[np.ndarray, " chosen"]) -> sp.csr_array:
-    """Where rules foretell that their features fire (feature, chosen), at some of the tokens."""
-    words = text.words
-    places = {
-        "token": (0, words.plain),
-        "kind": (0, words.kinds),
-        "beginning": (0, words.beginnings),
-        "ending": (0, words.endings),
-        "after": (-1, words.plain),
-        "before": (1, words.plain),
-    }
-    there = {shift: words.there(shift)[points] for shift in (0, -1, 1)}
-    total = sp.csr_array((len(chosen), len(points)), dtype=np.float32)
-    for family, (shift, groups) in places.items():
-        named = _named(chosen, family, groups)
-        if named.nnz:
-            total = total + (named @ groups.members.T) @ there[shift].T
-    named = _named(chosen, "near", text.topics)
-    if named.nnz:
-        total = total + named @ text.near[points].T
-    total = total.tocsr()
-    total.data[:] = total.data > 0
-    total.eliminate_zeros()
-    return total
-
-
-def _named(chosen: tuple[Rule, ...], family: str, groups: Groups) -> sp.csr_array:
-    """Which groups the rules of one family name (feature, group)."""
-    number = {name: place for place, name in enumerate(groups.names)}
-    own = [[number[word] for word in rule.words] if rule.family == family else [] for rule in chosen]
-    columns = np.array([place for each in own for place in each], np.int64)
-    offsets = np.concatenate([[0], np.cumsum([len(each) for each in own])]).astype(np.int64)
-    return sp.csr_array(
-        (np.ones(len(columns), np.float32), columns, offsets), shape=(len(chosen), len(groups.names))
-    )
-
-
-def scored(
-    chosen: tuple[Rule, ...], fires: sp.csr_array, text: Text, seed: int = 0, report: Report = silent
-) -> tuple[np.ndarray, np.ndarray]:
-    """How well rules foretell firing on tokens they were not chosen on, and how well other features' rules do.
-
-    Args:
-        chosen: a rule for every feature.
-        fires: 1 where a feature fires (point, feature).
-        text: the same points.
-        seed: of the draw of other features.
+        found: what fires.
+        words: the words its tokens are.
+        raised: tokens that each feature promotes by more than chance.
         report: progress.
 
     Returns:
-        Balanced accuracy, and the highest of 19 random other features' rules; .5 is chance, NaN where there is no rule
-        or nothing fires.
+        Labels; the balanced accuracy of their rules on a fifth of the text; the highest of 19 random other features'
+        rules on the same firings. Both are NaN where there is no rule.
+
+    Misleads when: a label's accuracy is read as an unbiased one: rules that fail on that fifth are withdrawn, so those
+    that stay have been lucky there rather than not. One that begins with `peaks` says nothing of weaker firings.
     """
-    judging = np.flatnonzero(text.judging)
-    fired = fires[judging].T.tocsr()
-    said = foretold(chosen, text, judging)
-    has_rule = np.array([bool(rule.family) for rule in chosen])
-    return accuracy(said, fired, has_rule, seed, report)
+    text = Text(words, found.counts, learning(found))
+    fires = found.by_token.copy()
+    fires.data = np.ones(len(fires.data), np.float32)
+    strong = strong_firings(found, text.learning)
+    chosen, detection, null = chosen_rules(fires, strong, text, report)
+    examples, firing = _examples(strong, found, words), found.firing().tolist()
+    shown = [_as_parts(rule, words) for rule in chosen]
+    return tuple(map(_label, shown, firing, examples, raised)), detection, null
+
+
+def learning(found: Firings) -> Bool[np.ndarray, " point"]:
+    """Counting tokens on which rules are chosen: four blocks of stretches of every five."""
+    block = found.text.astype(np.int64) * BLOCKS // max(int(found.text.max(initial=0)) + 1, BLOCKS)
+    return found.counts & (block % OF != OF - 1)
+
+
+def chosen_rules(
+    fires: sp.csr_array, strong: sp.csr_array, text: Text, report: Report = silent
+) -> tuple[tuple[Rule, ...], Float32[np.ndarray, " feature"], Float32[np.ndarray, " feature"]]:
+    """For every feature the first rule that holds, its balanced accuracy, and the best of other features' rules.
+
+    Args:
+        fires: 1 where a feature fires (point, feature).
+        strong: 1 where it fires strongly.
+        text: the same points.
+        report: progress.
+    """
+    points = np.flatnonzero(text.judging)
+    of_all, of_strong = rules(fires, text, report), rules(strong, text, report)
+    of_strong = tuple(replace(rule, strong=bool(rule.family)) for rule in of_strong)
+    fired, said = [each[points].T.tocsr() for each in (fires, strong)], []
+    held = []
+    for own, target in zip((of_all, of_strong), fired, strict=True):
+        said.append(foretold(own, text, points))
+        held.append(np.nan_to_num(balanced(said[-1], target)) >= HOLDS)
+    first = held[0] & (np.array([rule.score for rule in of_all]) >= GOOD)
+    take_strong = ~first & held[1]
+    clear = take_strong | held[0]
+    both = zip(of_all, of_strong, take_strong, clear, strict=True)
+    chosen = tuple((second if late else one) if ok else NONE for one, second, late, ok in both)
+    said, fired = (_mixed(pair, take_strong) for pair in (said, fired))
+    return chosen, *accuracy(said, fired, _numbered(chosen), report=report)
+
+
+def _mixed(both: list[sp.csr_array], second: Bool[np.ndarray, " feature"]) -> sp.csr_array:
+    """The rows of the one matrix, or of the other where that is asked for."""
+    count = len(second)
+    return sp.vstack(both, "csr")[np.arange(count) + count * second]
+
+
+def _numbered(chosen: tuple[Rule, ...]) -> np.ndarray:
+    """Equal numbers for rules that say the same; -1 for none."""
+    known: dict[tuple, int] = {}
+    return np.array(
+        [
+            known.setdefault((rule.family, frozenset(rule.words)), len(known)) if rule.family else -1
+            for rule in chosen
+        ]
+    )
+
+
+def _examples(strong: sp.csr_array, found: Firings, words: Words) -> list[tuple[str, ...]]:
+    """Words that have most of each feature's strong firings, by activation."""
+    weights = abs(found.by_token).multiply(strong).T.tocsr()
+    mass = ((weights @ words.there(0)) @ words.plain.members).tocsr()
+    usual = np.bincount(words.at, minlength=words.count) @ words.plain.members / max(len(words.at), 1)
+    total = np.asarray(mass.sum(1)).ravel()
+    named = []
+    for feature, (first, end) in enumerate(zip(mass.indptr[:-1], mass.indptr[1:], strict=True)):
+        own = mass.indices[first:end]
+        above = mass.data[first:end] / max(total[feature], 1e-30) - usual[own]
+        order = np.lexsort((own, -above))[:EXAMPLES]
+        best = [words.plain.names[word] for word in own[order[above[order] > 0]]]
+        named.append(tuple(words.shown.get(name, name) for name in best))
+    return named
+
+
+def _as_parts(rule: Rule, words: Words) -> Rule:
+    """The rule with parts of words so written that one sees of which word they are."""
+    if rule.family not in WHOLE_TOKENS:
+        return rule
+    return replace(rule, words=tuple(words.shown.get(word, word) for word in rule.words))
+
+
+def _label(rule: Rule, firing: int, examples: tuple[str, ...], raised: tuple[str, ...]) -> str:
+    if not firing:
+        return SILENT
+    if rule.family == "before" and {word.casefold() for word in rule.words} & {w.casefold() for w in raised}:
+        return f"{rule.label}, promoting it"
+    if rule.family:
+        return rule.label
+    rare = f", {firing} firings" if 1 < firing < FEWEST else ", 1 firing" if firing == 1 else ""
+    promotes = f"; promotes {in_quotes(raised[:2])}" if raised else ""
+    return (
+        f"{UNCLEAR}{rare}; e.g. {in_quotes(examples)}{promotes}" if examples else f"{UNCLEAR}{rare}{promotes}"
+    )

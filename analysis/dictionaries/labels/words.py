@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -12,6 +13,8 @@ from jaxtyping import Int32, Int64
 
 from analysis.tokens import visible
 
+PARTIAL = "\N{REPLACEMENT CHARACTER}"
+"""What stands for bytes that are no whole character."""
 CODE = frozenset("{}()[]<>=;_/\\#*&|$@^~`+%")
 KINDS: dict[str, Callable[[str], bool]] = {
     "line ends": lambda text: "\n" in text,
@@ -21,9 +24,12 @@ KINDS: dict[str, Callable[[str], bool]] = {
     "capitalised words": lambda text: text.strip()[:1].isupper(),
     "words in capitals": lambda text: len(text.strip()) > 1 and text.strip().isupper(),
     "parts inside of words": lambda text: text[:1].isalpha() and text[:1].islower(),
+    "parts of characters": lambda text: PARTIAL in text,
     "letters outside ASCII": lambda text: any(c.isalpha() and not c.isascii() for c in text),
 }
 """What a token's text may be; one may be several of these."""
+MOSTLY, FEWEST = 0.6, 3
+"""Share of its tokens, and number of them, in which a part of a word must be part of the same one."""
 BEGINNING, ENDING = (3, 4), (2, 3)
 """Letters of the beginnings and endings of words that are looked at."""
 
@@ -66,11 +72,29 @@ class Words:
     def plain(self) -> "Groups":
         """Words that are the same but for case and spaces around, by the form that comes most often."""
         often = np.bincount(self.at, minlength=self.count)
-        forms = [text.strip() or visible(text.encode()) for text in self.texts]
+        forms = [_form(text, piece) for text, piece in zip(self.texts, self.pieces, strict=True)]
         name: dict[str, str] = {}
         for place in np.argsort(often, kind="stable"):  # the last one stays
             name[forms[place].casefold()] = forms[place]
         return Groups.of([name[form.casefold()] for form in forms])
+
+    @cached_property
+    def shown(self) -> "dict[str, str]":
+        """How those of `plain` are written that are parts of mostly one word: the rest of it in brackets."""
+        group, names = self.plain.members.indices[self.at], self.plain.names  # a word is in one group
+        goes_on = np.array([text[:1].isalpha() and text[:1].islower() for text in self.texts])[self.at]
+        last = np.flatnonzero(goes_on & (self.position > 0)) - 1
+        often = np.bincount(group, minlength=len(names))
+        shape = (len(names), len(names))
+        pairs = sp.coo_array((np.ones(len(last)), (group[last], group[last + 1])), shape=shape).tocsr()
+        behind, before = _mostly(pairs, often), _mostly(pairs.T.tocsr(), often)
+        written = {}
+        for place, name in enumerate(names):
+            if behind[place] >= 0 and name.isalpha():
+                written[name] = f"{name}({names[behind[place]]})"
+            elif before[place] >= 0 and names[before[place]].isalpha():
+                written[name] = f"({names[before[place]]}){name}"
+        return written
 
     @cached_property
     def kinds(self) -> "Groups":
@@ -98,6 +122,21 @@ class Words:
         return sp.csr_array(
             (np.ones(len(columns), np.float32), columns, offsets), shape=(len(self.at), self.count)
         )
+
+
+def _mostly(pairs: sp.csr_array, often: np.ndarray) -> np.ndarray:
+    """The column that each row comes with in most cases; -1 where there is none."""
+    found = np.full(pairs.shape[0], -1)
+    for row, (first, end) in enumerate(pairwise(pairs.indptr)):
+        if end > first and pairs.data[first:end].max() >= max(MOSTLY * often[row], FEWEST):
+            found[row] = pairs.indices[first + int(pairs.data[first:end].argmax())]
+    return found
+
+
+def _form(text: str, piece: bytes) -> str:
+    """Without spaces around; what cannot be seen, and bytes that are no character, so that they can."""
+    bare = text.strip()
+    return bare if bare and bare.isprintable() and PARTIAL not in bare else visible(piece.strip() or piece)
 
 
 def _beginnings(text: str) -> list[str]:

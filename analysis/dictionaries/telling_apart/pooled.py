@@ -99,9 +99,9 @@ def pooled(
         spot, numbered = EACH, each_token(model, numbered, most=MOST_POINTS, report=report)
     kept = usable(model, numbered, spot).given
     site = dictionary.site
-    stream = "neurons" if site.stream == "neurons" else "residual"
-    _require_stream(site.stream)
-    states = capture(model, kept, spot, layers=(site.layer,), stream=stream, report=report).at(site.layer)
+    states = capture(model, kept, spot, layers=(site.layer,), stream=site.stream, report=report).at(
+        site.layer
+    )
     return pooled_states(dictionary, states, kept.columns["row"].to_numpy(np.int64), pool, report)
 
 
@@ -200,11 +200,3 @@ def _counting(states: Float32[np.ndarray, "token width"]) -> Bool[np.ndarray, " 
     parts = in_chunks(len(states), AT_ONCE)
     norms = np.concatenate([np.linalg.norm(np.asarray(states[part]), axis=1) for part in parts])
     return usual_norms(norms[None])
-
-
-def _require_stream(stream: str) -> None:
-    if stream not in ("residual", "neurons"):
-        raise AnalysisError(
-            f"Examples are read in the residual stream or at an MLP's neurons; this dictionary reads {stream}. Choose "
-            "another one."
-        )

@@ -65,7 +65,7 @@ def folded(
     bias = (scaling.mean + _numbers(weights.decoder_bias) / size).astype(np.float32)
     card = {"trained_as": TRAINED_AS[plan.sparsity], **card}
     if plan.sparsity == "pursuit":
-        return MatchingPursuit(name, site, decoder, bias, plan.k, 0.0, model, card)
+        return MatchingPursuit(name, site, decoder, bias, plan.k, model=model, card=card)
     encoder = np.ascontiguousarray(_numbers(weights.encoder).T)
     encoder_bias = _numbers(weights.encoder_bias) / np.float32(size)
     if plan.sparsity == "gated":

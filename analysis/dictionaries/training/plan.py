@@ -83,3 +83,5 @@ class Step:
     """What was made smaller, per activation."""
     increase: float | None = None
     """Nats a token by which the model's loss on held-out text rises with rebuilt states; None where not measured."""
+    recovered: float | None = None
+    """Of what zero states cost the model there, the share that rebuilt ones do not: 1 is everything."""

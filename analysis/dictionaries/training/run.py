@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import torch
 
 from analysis import samples, store
 from analysis.dictionaries import shelf
-from analysis.dictionaries.quality import Losses, Quality, first_windows, quality
+from analysis.dictionaries.quality import Constant, Losses, Quality, first_windows, quality
 from analysis.dictionaries.shelf import Offer
 from analysis.dictionaries.training import checkpoint
 from analysis.dictionaries.training.activations import Activations, Stretches, harvest, stretches
@@ -260,7 +261,7 @@ class _Run:
             )
         if step.number in self._checks():
             report("Measuring the loss on held-out text", step.number, self.order.plan.steps)
-            step = replace(step, increase=self._increase())
+            step = replace(step, **self._losses_now())
         every = max(1, self.order.plan.steps // 1_000)
         if step.number % every == 0 or step.increase is not None or step.number == self.order.plan.steps:
             self.curve.append(step)
@@ -269,8 +270,16 @@ class _Run:
         steps = self.order.plan.steps
         return {round(steps * part / CHECKS) for part in range(1, CHECKS + 1)} - {0}
 
-    def _increase(self) -> float:
-        return self._losses.increases({"own": self._dictionary()})["own"]
+    def _losses_now(self) -> dict[str, float | None]:
+        """What rebuilt states cost the model, in nats, and as a share of what zero states cost."""
+        increase = self._losses.increases({"own": self._dictionary()})["own"]
+        share = 1 - increase / self._zero if self._zero > 0 else None
+        return {"increase": increase, "recovered": share}
+
+    @cached_property
+    def _zero(self) -> float:
+        zero = Constant(np.zeros(self.found.width, np.float32))
+        return self._losses.increases({"zero": zero})["zero"]
 
     def _dictionary(self):
         scaling = Scaling(self.found.mean, self.found.scale)

@@ -15,13 +15,12 @@ import torch
 from jaxtyping import Float, Float32, Float64
 from torch import Tensor
 
-from analysis.dictionaries.fit import require_fits
+from analysis.dictionaries.decoder import Decoder
 from analysis.dictionaries.without_training.principal import axes_of
 from analysis.edits import Site
 from analysis.errors import AnalysisError
 from analysis.fingerprint import fingerprint
 from analysis.jobs import Report, silent
-from analysis.models.loaded import LoadedModel
 
 Start = Literal["means", "axes"]
 """Where a fit starts: k-means of the states, or both ends of their principal axes."""
@@ -36,7 +35,7 @@ UNSEEN = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
-class Factors:
+class Factors(Decoder):
     """Factors of states at one site: a state is told by the nonnegative multiples of them that lie nearest to it."""
 
     name: str
@@ -64,49 +63,17 @@ class Factors:
     @cached_property
     def fingerprint(self) -> str:
         """One name for everything that decides an activation or a reconstruction."""
-        return fingerprint("factors", self.site, self.decoder, self.bias)
-
-    @property
-    def id(self) -> str:
-        """The first digits of its fingerprint."""
-        return self.fingerprint[:12]
-
-    @property
-    def features(self) -> int:
-        """How many there are."""
-        return self.decoder.shape[0]
-
-    @property
-    def width(self) -> int:
-        """Numbers of a state at the site."""
-        return self.decoder.shape[1]
+        return fingerprint("factors", str(self.site), self.decoder, self.bias)
 
     def encode(self, x: Float[Tensor, "point width"]) -> Float[Tensor, "point feature"]:
         """The nonnegative activations that rebuild each state best; float32."""
-        decoder, bias, overlaps = (each.to(x.device) for each in self._tensors)
-        return nonnegative(overlaps, (x.float() - bias) @ decoder.T)
-
-    def decode(self, activations: Float[Tensor, "point feature"]) -> Float[Tensor, "point width"]:
-        """Bias + activations @ decoder; float32."""
-        decoder, bias, _ = (each.to(activations.device) for each in self._tensors)
-        return torch.addmm(bias, activations.float(), decoder)
-
-    def directions(self, features: list[int]) -> Float32[np.ndarray, "chosen width"]:
-        """Decoder rows: what one unit of each of these features adds at the site."""
-        return self.decoder[features]
-
-    def require_fit(self, model: LoadedModel) -> None:
-        """Refuse a model it was not made for.
-
-        Raises:
-            AnalysisError: another model, a layer that does not exist, or states of another width.
-        """
-        require_fits(model, self.model, self.site, self.width)
+        states = x.float() - self._on(x, "bias")
+        return nonnegative(self._on(x, "overlaps"), states @ self._on(x, "decoder").T)
 
     @cached_property
-    def _tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _tensors(self) -> dict[str, Tensor]:
         decoder, bias = (torch.from_numpy(values.copy()) for values in (self.decoder, self.bias))
-        return decoder, bias, decoder @ decoder.T
+        return {"decoder": decoder, "bias": bias, "overlaps": decoder @ decoder.T}
 
 
 @dataclass(frozen=True, eq=False)

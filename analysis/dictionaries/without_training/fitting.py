@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float32, Float64
 
 from analysis.dictionaries.dictionary import Dictionary, SparseDictionary, reconstructed
+from analysis.dictionaries.firing.firings_file import fires_above
 from analysis.dictionaries.site_states import SiteStates, explained, site_states
 from analysis.dictionaries.without_training.factors import MOST_ITERATIONS as SNMF_ITERATIONS
 from analysis.dictionaries.without_training.factors import Factors, random_factors, snmf
@@ -183,8 +184,8 @@ def _active(dictionary: Dictionary, held: Float32[np.ndarray, "point width"]) ->
     """Features above their threshold at a token; without one, those that are not zero."""
     with torch.inference_mode():
         found = dictionary.encode(torch.from_numpy(held)).numpy()
-    threshold = dictionary.card.get("threshold")
-    return float(((found > threshold) if threshold is not None else found != 0).sum(1).mean())
+    above = fires_above(dictionary)
+    return float(((found > above) if above is not None else found != 0).sum(1).mean())
 
 
 def _stable(made: SparseDictionary | Factors, states: SiteStates, plan: Plan, report: Report) -> float:

@@ -4,6 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis.dictionaries.acting.feature_effect import FeatureEffect
+from analysis.dictionaries.evidence import gathering
 from analysis.dictionaries.shelf import Offer
 from analysis.edits import ChangeFeatures
 from analysis.methods.effect import Effect
@@ -13,12 +14,25 @@ from components.frame import Frame
 from components.steering.live_texts import LiveTexts
 from components.take_away import opening_lines
 
+FREQUENCY = {
+    True: (
+        "from analysis.dictionaries.evidence.gathering import evidence",
+        "frequency = evidence(model, dictionary).frequency.astype(float)",
+    ),
+    False: (
+        "from analysis.dictionaries.acting.feature_nulls import frequency_in",
+        "frequency = frequency_in(found.activations)",
+    ),
+}
+"""How often features fire, over many texts where that is known and else in this one: the import, and the line."""
+
 
 def draw(
     frame: Frame, offer: Offer, edits: tuple[ChangeFeatures, ...], effect: FeatureEffect, controls: Controls
 ) -> None:
     """The buttons and the code."""
-    code = snippet(frame, offer, edits, controls)
+    known = gathering.is_at_hand(frame.model, edits[0].dictionary)
+    code = snippet(frame, offer, edits, controls, known)
     written = texts_written()
     with st.container(horizontal=True, key="act_away"):
         st.download_button(
@@ -66,21 +80,23 @@ def _controls(effect: Effect):
     return zip((row.variant for row in effect.edited.rows[1:]), effect.kl[1:], strict=True)
 
 
-def snippet(frame: Frame, offer: Offer, edits: tuple[ChangeFeatures, ...], controls: Controls) -> str:
-    """The few lines of Python that do the same."""
+def snippet(
+    frame: Frame, offer: Offer, edits: tuple[ChangeFeatures, ...], controls: Controls, known: bool
+) -> str:
+    """The few lines of Python that do the same; `known`: how often features fire over many texts is at hand."""
     made = [f"    ChangeFeatures(dictionary, ({_changes(edit)},), {edit.positions!r})," for edit in edits]
     settings = f"nulls={controls.nulls}, seed={controls.seed}"
     return "\n".join(
         [
             "from analysis import ModelSpec, load",
             "from analysis.dictionaries.acting.feature_effect import feature_variants, measure_features",
-            "from analysis.dictionaries.acting.feature_nulls import frequency_in",
+            FREQUENCY[known][0],
             "from analysis.dictionaries.shelf import open_dictionary",
             "from analysis.edits import Change, ChangeFeatures",
             "from analysis.methods.effect import verdict",
             "from analysis.methods.features import text_features",
             "",
-            *_opened(frame, offer),
+            *_opened(frame, offer, known),
             "edits = (",
             *made,
             ")",
@@ -94,19 +110,35 @@ def snippet(frame: Frame, offer: Offer, edits: tuple[ChangeFeatures, ...], contr
 
 
 def attribution_snippet(
-    frame: Frame, offer: Offer, question: Question, listed: tuple[int, str], everywhere: bool, nulls: int
+    frame: Frame,
+    offer: Offer,
+    question: Question,
+    listed: tuple[int, str],
+    everywhere: bool,
+    nulls: int,
+    known: bool,
 ) -> str:
-    """The few lines of Python that attribute the same log-odds; `listed`: how many features are zeroed, and which."""
+    """The few lines of Python that attribute the same log-odds.
+
+    Args:
+        frame: model, text and cursor.
+        offer: what the dictionary was opened by.
+        question: the tokens.
+        listed: how many features are zeroed, and which.
+        everywhere: they are zeroed at all tokens but the first.
+        nulls: random features beside each.
+        known: how often features fire over many texts is at hand.
+    """
     asked = f"{frame.position}, {question.answer}, {question.against}"
     return "\n".join(
         [
             "from analysis import ModelSpec, load",
             "from analysis.dictionaries.acting.attribution import ablated, log_odds_terms",
-            "from analysis.dictionaries.acting.feature_nulls import frequency_in",
+            FREQUENCY[known][0],
             "from analysis.dictionaries.shelf import open_dictionary",
             "from analysis.methods.features import text_features",
             "",
-            *_opened(frame, offer),
+            *_opened(frame, offer, known),
             f"terms = log_odds_terms(model, found, model.run(tokens), {asked})",
             "print(terms.features, terms.direct, terms.bias, terms.error, terms.elsewhere)",
             "print(terms.total, terms.measured)  # the same, up to rounding",
@@ -117,13 +149,13 @@ def attribution_snippet(
     )
 
 
-def _opened(frame: Frame, offer: Offer) -> list[str]:
+def _opened(frame: Frame, offer: Offer, known: bool) -> list[str]:
     """Model, text, dictionary, features and how often they fire."""
     return [
         *opening_lines(frame.tokens, frame.model.revision),
         f"dictionary = open_dictionary(model, {offer.id!r})",
         "found = text_features(model, tokens, dictionary)",
-        "frequency = frequency_in(found.activations)  # or that of `analysis.dictionaries.evidence.evidence.evidence`",
+        FREQUENCY[known][1],
     ]
 
 

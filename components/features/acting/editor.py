@@ -20,6 +20,7 @@ from components.features.acting.changes import (
 )
 from components.features.acting.requests import Controls
 from components.features.acting.units import Units
+from components.features.in_link import draw_number
 from components.features.reading.names import Names
 from components.frame import Frame
 from components.literal import plain
@@ -234,24 +235,17 @@ def _any(units: Units, seed: int) -> int:
 def _draw_controls() -> Controls:
     kinds = {"feature": "features that fire as often", "push": "random directions"}
     with st.popover("Controls", icon=":material/casino:", key="feature_controls"):
-        nulls = st.slider(
-            "Controls of each kind beside the change",
-            0,
-            MOST_NULLS,
-            8,
-            key="feature_nulls",
-            persist_state="session",
-        )
+        nulls = draw_number("Controls of each kind beside the change", "nulls", 8, 0, MOST_NULLS, step=1)
+        state, wanted = st.session_state, choices.chosen("band", "feature")
+        state.feature_shown = wanted if wanted in kinds else "feature"
         shown = st.radio(
             "Drawn as the grey band",
             list(kinds),
             format_func=kinds.get,
             key="feature_shown",
-            persist_state="session",
+            on_change=lambda: choices.choose("band", state.feature_shown),
         )
-        seed = st.number_input(
-            "Their seed", 0, 2**31 - 1, 0, key="feature_null_seed", persist_state="session"
-        )
+        seed = draw_number("Their seed", "null_seed", 0, 0, 2**31 - 1)
         st.caption(
             "At every token a control pushes exactly as far as the change does, along another feature of like "
             "frequency or along a random direction. The dictionary's error stays in place in all of them."

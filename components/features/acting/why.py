@@ -72,7 +72,7 @@ def _draw_settings() -> tuple[int, str, bool]:
     """How many features have a bar of their own, which ones, and whether they are zeroed everywhere."""
     said = choices.chosen("top", str(COUNTS[1]))
     count = int(said) if said in map(str, COUNTS) else COUNTS[1]
-    order = choices.chosen("order", "activation")
+    order = choices.chosen("terms", "activation")
     order = order if order in ORDERS else "activation"
     where = choices.chosen("zeroed", "here")
     where = where if where in PLACES else "here"
@@ -83,7 +83,7 @@ def _draw_settings() -> tuple[int, str, bool]:
         )  # fmt: skip
         segments(
             "Which features", ORDERS, key="attribution_order", now=order,
-            change=lambda new: choices.choose("order", new),
+            change=lambda new: choices.choose("terms", new),
         )  # fmt: skip
         segments(
             "Where they are zeroed", {id: f"zeroed {name}" for id, name in PLACES.items()}, key="ablation_where",
@@ -198,7 +198,9 @@ def _draw_table(
             "CSV", numbers.to_csv(index=False), "bathyscope-attribution.csv", "text/csv", on_click="ignore"
         )
         listed = len(ablation.features) if ablation else 0, order
-        code = attribution_snippet(frame, offer, question, listed, everywhere, NULLS)
+        code = attribution_snippet(
+            frame, offer, question, listed, everywhere, NULLS, names.evidence is not None
+        )
         st.code(code, language="python")
 
 

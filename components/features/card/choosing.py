@@ -7,6 +7,7 @@ import streamlit as st
 from analysis.dictionaries.dictionary import Dictionary
 from analysis.dictionaries.evidence.evidence import Evidence
 from components.features.choices import change, look_at
+from components.features.reading.names import kind_of
 from components.features.requests import features_of
 from components.frame import Frame
 from components.literal import literal, plain
@@ -29,7 +30,7 @@ def draw_choosing(dictionary: Dictionary, feature: int) -> None:
         args=((feature - 1) % (last + 1),),
     )
     st.number_input(
-        f"Feature, 0 to {last:,}",
+        f"{kind_of(dictionary).capitalize()}, 0 to {last:,}",
         0,
         last,
         key="feature_number",

@@ -26,7 +26,7 @@ def draw_effect(model: LoadedModel, dictionary: Dictionary, evidence: Evidence, 
             icon=":material/straighten:",
             key="measure_effect",
             help="Zeroes it in its strongest texts, the dictionary's error kept, beside four random features of like "
-            "frequency pushed exactly as far. Takes some seconds; kept.",
+            "frequency pushed exactly as far. Takes ten seconds or more; kept.",
             on_click=lambda: state.update(feature_effect_of=(dictionary.fingerprint, feature)),
         )
         return

@@ -4,6 +4,8 @@ import numpy as np
 import streamlit as st
 
 from analysis.dictionaries.evidence.evidence import Evidence
+from analysis.dictionaries.labels.feature_labels import HOLDS
+from analysis.dictionaries.labels.rule import PEAKS
 from components.features.card.example_lines import number
 from components.literal import literal, plain
 
@@ -71,14 +73,20 @@ def _control(evidence: Evidence, feature: int) -> str:
     if feature in evidence.own:
         return f"The label is yours; the automatic one is: {evidence.labels[feature]}."
     if np.isnan(evidence.detection[feature]):
-        return "No rule about tokens foretells where it fires, so its label says nothing."
+        return (
+            "No rule about tokens foretells where it fires. Its label names words at which it fires most strongly: "
+            "read it as examples, not as a meaning."
+        )
     chance = _score(evidence.detection_null[feature])
     return f"The best of 19 random features' rules foretells it with {chance}."
 
 
 def _detection(evidence: Evidence, feature: int) -> str:
     beside = " The score is that of the automatic label, not of yours." if feature in evidence.own else ""
+    strong = evidence.labels[feature].startswith(PEAKS)
+    fires, firings = ("fires strongly", "strong firings") if strong else ("fires", "firings")
     return (
-        "Balanced accuracy with which the label's rule tells on held-out text where the feature fires: the mean of the "
-        f"share of firings that it names and of other tokens that it leaves alone; .50 is chance.{beside}"
+        f"Balanced accuracy with which the label's rule tells on held-out text where the feature {fires}: the mean of "
+        f"the share of {firings} that it names and of other tokens that it leaves alone; .50 is chance. Rules below "
+        f"{HOLDS:.2f} are no labels.{' Strong is half of its largest activation or more.' if strong else ''}{beside}"
     )

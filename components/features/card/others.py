@@ -8,7 +8,7 @@ from analysis import LoadedModel
 from analysis.dictionaries.dictionary import Dictionary
 from analysis.dictionaries.evidence.evidence import Evidence
 from components.features.card.requests import nearest_of
-from components.features.choices import look_at
+from components.features.choices import choose, chosen, look_at
 from components.literal import plain
 from components.waiting import result_of
 
@@ -35,13 +35,15 @@ KINDS = {
 
 def draw_others(model: LoadedModel, dictionary: Dictionary, evidence: Evidence, feature: int) -> None:
     """A choice of likeness, and the most similar features as buttons."""
+    state, wanted = st.session_state, chosen("like", "direction")
+    state.feature_others = wanted if wanted in KINDS else "direction"
     kind = st.segmented_control(
         "Like it in",
         list(KINDS),
         format_func=lambda name: KINDS[name][0],
-        default="direction",
         required=True,
         key="feature_others",
+        on_change=lambda: choose("like", state.feature_others),
         help="\n\n".join(f"**{name}**: {meaning}" for name, meaning in KINDS.values()),
     )
     found = _found(kind, model, dictionary, evidence, feature)

@@ -7,12 +7,20 @@ from streamlit.delta_generator import DeltaGenerator
 from analysis.dictionaries.dictionary import Dictionary
 from analysis.dictionaries.evidence.evidence import Evidence
 from analysis.dictionaries.evidence.search import FOUND, KINDS, search
-from analysis.dictionaries.labels.feature_labels import SILENT, UNCLEAR
+from analysis.dictionaries.labels.rule import SILENT, UNCLEAR
 from analysis.dictionaries.shelf import Offer
 from components import session
 from components.features.choices import change, choose, look_at
 from components.features.finding.away import dictionary_lines, draw_away
-from components.features.finding.filters import BEST, ORDERS, draw_filters, order_now, ordered
+from components.features.finding.filters import (
+    BEST,
+    ORDERS,
+    draw_filters,
+    measured,
+    order_now,
+    ordered,
+    sieve_now,
+)
 from components.features.finding.known import draw_evidence
 from components.frame import Frame
 from components.literal import plain
@@ -21,7 +29,7 @@ PERCENT = "fires on, %"
 COLUMNS = {
     "feature": st.column_config.NumberColumn("feature", format="%d", width="small"),
     "label": st.column_config.TextColumn(
-        "label", width="medium", help="Made from rules about tokens, or yours; a guess."
+        "label", width=250, help="Made from rules about tokens, or yours; a guess."
     ),
     "kind": st.column_config.TextColumn("kind"),
     PERCENT: st.column_config.NumberColumn(
@@ -43,7 +51,8 @@ COLUMNS = {
     "detection": st.column_config.NumberColumn(
         "label's score",
         format="%.2f",
-        help="Balanced accuracy of the label's rule on held-out text; 0.5 tells nothing.",
+        help="Balanced accuracy of the label's rule on held-out text (of strong firings where the label says "
+        "where it peaks); 0.5 tells nothing.",
     ),
     "chance": st.column_config.NumberColumn(
         "by chance", format="%.2f", help="The same of the best of random other features' rules."
@@ -74,6 +83,11 @@ def draw(frame: Frame, offer: Offer, dictionary: Dictionary, heading) -> None:
     with beside.popover("Filter", icon=":material/filter_list:", width="stretch"):
         kept = draw_filters(table).keeps(table)
     listed = ordered(search(table[kept], query), order_now())
+    if order_now() == "loss" or sieve_now().effect:
+        st.caption(
+            f"{measured(table):,} of {len(table):,} features have an effect on the loss: it is measured one by one, by "
+            "a button on a feature's card. The others are listed last, and not at all above a bound."
+        )
     _draw_table(listed, len(table), query)
     draw_away(listed, snippet(frame, offer, query), found.provenance(), "features")
     _draw_words(found)
@@ -83,7 +97,7 @@ def _counted(table: pd.DataFrame) -> str:
     """How many of each kind there are."""
     counts = table["kind"].value_counts()
     kinds = [f"{counts[kind]:,} {name}" for kind, name in KINDS.items() if counts.get(kind, 0)]
-    labelled = int((~table["label"].isin([UNCLEAR, SILENT])).sum())
+    labelled = int((~table["label"].str.startswith((UNCLEAR, SILENT))).sum())
     return f"{len(table):,} features by kind: {', '.join(kinds)}. {labelled:,} have a label."
 
 
@@ -136,6 +150,7 @@ def _draw_table(listed: pd.DataFrame, count: int, query: str) -> None:
         hide_index=True,
         width="stretch",
         height=520 if len(listed) > 13 else "content",
+        placeholder="",
     )
 
 
@@ -144,7 +159,7 @@ def snippet(frame: Frame, offer: Offer, query: str) -> str:
     return "\n".join(
         [
             "from analysis import ModelSpec, load",
-            "from analysis.dictionaries.evidence.evidence import evidence",
+            "from analysis.dictionaries.evidence.gathering import evidence",
             "from analysis.dictionaries.evidence.search import search",
             "from analysis.dictionaries.shelf import open_dictionary",
             "",

@@ -8,7 +8,7 @@ import streamlit as st
 from analysis import AnalysisError
 from analysis.captures import estimate
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.labels.feature_labels import UNCLEAR
+from analysis.dictionaries.labels.rule import UNCLEAR
 from analysis.dictionaries.shelf import Offer
 from analysis.dictionaries.telling_apart.apart import Apart, Missed
 from analysis.dictionaries.telling_apart.pooled import POOLS

@@ -38,7 +38,7 @@ BOUNDS = {
     "effect": (
         "Effect on the loss (nats), at least",
         None,
-        "What zeroing it does, of the features for which that was measured on their cards.",
+        "What zeroing it does. Only features that were measured, one by one on their cards, have it.",
     ),
 }
 """Names, largest values (None is the table's) and meanings of the lower bounds of a `Sieve`."""
@@ -67,6 +67,11 @@ def ordered(found: pd.DataFrame, order: str) -> pd.DataFrame:
     _, column, rising = ORDERS[order]
     size = found[column].abs() if column == "effect" else found[column]
     return found.loc[size.sort_values(ascending=rising, kind="stable", na_position="last").index]
+
+
+def measured(table: pd.DataFrame) -> int:
+    """Features whose effect on the loss is known."""
+    return int(table["effect"].notna().sum())
 
 
 def draw_filters(table: pd.DataFrame) -> Sieve:
@@ -102,8 +107,19 @@ def draw_filters(table: pd.DataFrame) -> Sieve:
         most = most or _most(table[name if name in table else "token_precision"])
         key = f"find_{name}"
         st.session_state[key] = min(getattr(sieve, name), most)
-        step = most / 20
-        st.slider(label, 0.0, most, step=step, key=key, on_change=_keep, args=(frequency,), help=meaning)
+        known = measured(table) if name == "effect" else len(table)
+        st.slider(
+            label if name != "effect" else f"{label}; {known:,} of {len(table):,} have one",
+            0.0,
+            most,
+            step=most / 20,
+            format="%.3g",
+            key=key,
+            on_change=_keep,
+            args=(frequency,),
+            help=meaning,
+            disabled=not known and not st.session_state[key],
+        )
     st.button(
         "Show all", key="find_no_filter", on_click=choose, args=("sieve", None), disabled=sieve == Sieve()
     )

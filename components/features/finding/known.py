@@ -5,9 +5,8 @@ import streamlit as st
 from analysis import LoadedModel
 from analysis.captures import estimate
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence import evidence
+from analysis.dictionaries.evidence import gathering
 from analysis.dictionaries.evidence.evidence import Evidence
-from analysis.dictionaries.labels.feature_labels import UNCLEAR
 from analysis.fingerprint import fingerprint
 from analysis.places import EACH
 from components.features.finding.requests import ask, asked
@@ -17,41 +16,30 @@ from components.waiting import result_of
 
 READING = 2.0
 """Seconds in which names that are at hand are waited for."""
-PROMOTED = 3
-"""Tokens that stand for an unclear feature."""
 
 
 def draw_evidence(model: LoadedModel, dictionary: Dictionary) -> Evidence | None:
     """What is known of every feature; None while it is gathered, or was not asked for: what that takes is said."""
     key = fingerprint("what features fire on, asked", model.fingerprint, dictionary.fingerprint)
-    if not evidence.is_at_hand(model, dictionary) and not asked(key):
+    if not gathering.is_at_hand(model, dictionary) and not asked(key):
         _draw_offer(model, dictionary, key)
         return None
     found = result_of(evidence_of(model, dictionary), "features evidence", height=420)
-    return None if found is None else evidence.now(found, dictionary)
+    return None if found is None else gathering.now(found, dictionary)
 
 
 def labels_of(model: LoadedModel, dictionary: Dictionary) -> tuple[str, ...]:
-    """What the features are called; of an unclear one the tokens it promotes.
-
-    None where nothing is known yet: nothing is gathered.
-    """
-    if evidence.is_at_hand(model, dictionary):
+    """What the features are called; nothing where nothing is known yet, and nothing is gathered then."""
+    if gathering.is_at_hand(model, dictionary):
         evidence_of(model, dictionary).wait(READING)
     found = evidence_at_hand(model, dictionary)
     if found is None:
         return ()
-    table = found.table()
-    return tuple(map(_called, table["label"], table["promoted"]))
-
-
-def _called(label: str, promoted: str) -> str:
-    tokens = promoted.split()[:PROMOTED]
-    return f"promotes {', '.join(tokens)}" if label == UNCLEAR and tokens else label
+    return tuple(map(found.label, range(found.features)))
 
 
 def _draw_offer(model: LoadedModel, dictionary: Dictionary, key: str) -> None:
-    takes = estimate(model, evidence.sample_text(), EACH, (dictionary.site.layer,))
+    takes = estimate(model, gathering.sample_text(), EACH, (dictionary.site.layer,))
     with st.container(border=True):
         st.markdown(
             plain(

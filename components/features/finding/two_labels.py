@@ -23,7 +23,7 @@ def draw(frame: Frame, offer: Offer, dictionary: Dictionary, heading) -> None:
     with one:
         first = choose_one("More in", "first", names, next(iter(names)))
     with other:
-        rest = {name: name for name in names if name != first}
+        rest = {name: said for name, said in names.items() if name != first}
         more = {OTHERS: OTHERS} if len(rest) > 1 else {}
         second = choose_one("than in", "second", rest | more, OTHERS if more else next(iter(rest)))
     sides = sides_said(lambda: _sides(source, first, second))

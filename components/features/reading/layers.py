@@ -16,6 +16,8 @@ from components.literal import literal, plain
 from components.waiting import result_of
 
 SHOWN, MOST_COLUMNS = 5, 4
+ROOM = 84
+"""Characters of labels that stand beside each other in all columns together."""
 
 
 def draw(frame: Frame, offer: Offer, found: TextFeatures, names: Names, feature: int | None) -> None:
@@ -26,7 +28,7 @@ def draw(frame: Frame, offer: Offer, found: TextFeatures, names: Names, feature:
         st.markdown(
             f"The strongest features at {literal(found.tokens.labels[frame.position])}, layer by layer"
         )
-        texts = _draw_columns(frame, others)
+        texts = _draw_columns(frame, beside(others, offer, frame.layer or 0))
         _draw_matches(frame, offer, found, names, feature, texts)
     else:
         st.caption(
@@ -42,20 +44,32 @@ def draw(frame: Frame, offer: Offer, found: TextFeatures, names: Names, feature:
         draw_neurons(frame, standing, lambda layer, neuron: choices.open_offer(own[layer], neuron))
 
 
-def _draw_columns(frame: Frame, others: list[Offer]) -> dict[str, TextFeatures]:
+def beside(others: list[Offer], opened: Offer, layer: int) -> list[Offer]:
+    """The dictionaries to draw: the opened one, and one of every other place, those of the nearest layers.
+
+    Of several that read the same place the one that ships is taken.
+    """
+    one = {}
+    for each in sorted(others, key=lambda each: (each.id != opened.id, each.origin != "shipped")):
+        one.setdefault(each.site, each)
+    nearest = sorted(
+        one.values(), key=lambda each: (each.id != opened.id, abs(each.site.layer - layer), each.id)
+    )
+    return sorted(nearest[:MOST_COLUMNS], key=lambda each: (each.site, each.id))
+
+
+def _draw_columns(frame: Frame, shown: list[Offer]) -> dict[str, TextFeatures]:
     """The strongest of each dictionary at the cursor's token; a click opens that dictionary there."""
     texts = {}
-    shown = sorted(others, key=lambda each: abs(each.site.layer - (frame.layer or 0)))[:MOST_COLUMNS]
-    shown = sorted(shown, key=lambda each: (each.site.layer, each.id))
     for column, each in zip(st.columns(len(shown), gap="medium"), shown, strict=True):
         with column, st.container(gap="xxsmall"):
-            text = _draw_column(frame, each)
+            text = _draw_column(frame, each, ROOM // len(shown))
         if text is not None:
             texts[each.id] = text
     return texts
 
 
-def _draw_column(frame: Frame, offer: Offer) -> TextFeatures | None:
+def _draw_column(frame: Frame, offer: Offer, longest: int) -> TextFeatures | None:
     st.caption(plain(offer.name))
     dictionary = result_of(dictionary_of(frame.model, offer.id), f"dictionary {offer.id}")
     if dictionary is None:
@@ -67,12 +81,12 @@ def _draw_column(frame: Frame, offer: Offer) -> TextFeatures | None:
     row = text.activations[frame.position]
     for each in text.active(frame.position)[:SHOWN]:
         st.button(
-            f"{row[each]:.1f} · {plain(names.short(each))}",
+            f"{row[each]:.1f} · {plain(names.short(each, longest))}",
             key=f"layer feature {offer.id} {each}",
             type="tertiary",
             on_click=choices.open_offer,
             args=(offer, each),
-            help=f"Open {offer.name} and follow this {names.kind}.",
+            help=f"{plain(names.long(each))}. Open {offer.name} and follow this {names.kind}.",
         )
     return text
 

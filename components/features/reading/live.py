@@ -24,11 +24,18 @@ class Asked:
     sampling: Sampling
     count: int
     """New tokens at most."""
+    control: int | None = None
+    """A random feature that is watched besides, as the last one."""
+
+    @property
+    def watched(self) -> tuple[int, ...]:
+        """The features and their control."""
+        return self.features if self.control is None else (*self.features, self.control)
 
     @property
     def key(self) -> str:
         """One name for it."""
-        parts = self.tokens.ids, self.dictionary.fingerprint, self.features, self.sampling, self.count
+        parts = self.tokens.ids, self.dictionary.fingerprint, self.watched, self.sampling, self.count
         return fingerprint(self.model.fingerprint, *parts)
 
 
@@ -47,7 +54,7 @@ class Writing:
             asked.model,
             asked.tokens,
             asked.dictionary,
-            list(asked.features),
+            list(asked.watched),
             sampling=asked.sampling,
             most=asked.count,
         )
@@ -66,5 +73,5 @@ class Writing:
     def activations(self) -> np.ndarray:
         """(position, feature) of the tokens that were read: the last one has not been."""
         return (
-            np.concatenate(self._rows) if self._rows else np.zeros((0, len(self.asked.features)), np.float32)
+            np.concatenate(self._rows) if self._rows else np.zeros((0, len(self.asked.watched)), np.float32)
         )

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 
 from analysis.dictionaries.dictionary import Dictionary
 from analysis.dictionaries.evidence.evidence import Evidence
+from analysis.dictionaries.labels.rule import UNCLEAR
 
 LONGEST = 34
 """Characters of a label in a list; the card shows all of it."""
-UNCLEAR = "unclear"
-"""What a label says that says nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,16 +22,16 @@ class Names:
         """What one is: `feature` or `neuron`."""
         return kind_of(self.dictionary)
 
-    def label(self, feature: int) -> str:
-        """Its label, shortened; empty where none is known."""
+    def label(self, feature: int, longest: int = LONGEST) -> str:
+        """Its label in so many characters at most; empty where none is known."""
         label = "" if self.evidence is None else self.evidence.label(feature)
         if label in ("", UNCLEAR):
             return ""
-        return label if len(label) <= LONGEST else f"{label[: LONGEST - 1]}…"
+        return label if len(label) <= longest else f"{label[: longest - 1]}…"
 
-    def short(self, feature: int) -> str:
-        """For an axis: its number, and its label where there is one."""
-        return " ".join(filter(None, (f"{feature}", self.label(feature))))
+    def short(self, feature: int, longest: int = LONGEST) -> str:
+        """For an axis: its number, and its label where there is one, in so many characters at most."""
+        return " ".join(filter(None, (f"{feature}", self.label(feature, longest))))
 
     def long(self, feature: int) -> str:
         """Within a sentence."""

@@ -7,23 +7,30 @@ import numpy as np
 
 from components.figures.against_null import mode
 from components.grid_data import drawable
-from components.kinds import BASE, EDITED
+from components.kinds import BASE, EDITED, NULL, Kind
 
 WIDE, ROW, LABEL, NUMBER = 900, 30, 250, 60
 """Pixels of the drawing, of a row, of what names it, and of its largest value."""
 INKS = {"light": "#15212e", "dark": "#e6edf2"}
 
 
-def sparklines(labels: Sequence[str], values: np.ndarray, split: int) -> str:
+def sparklines(labels: Sequence[str], values: np.ndarray, split: int, control: bool = False) -> str:
     """The drawing as SVG.
 
     Args:
         labels: one per feature.
         values: (position, feature) activations; each row has a scale of its own.
         split: tokens of the prompt among them: a line stands behind those.
+        control: the last feature is a random one; its line is dashed.
     """
     height = ROW * len(labels)
-    rows = (line for number, label in enumerate(labels) for line in _row(number, label, values))
+    kinds = [EDITED, *[BASE] * (len(labels) - 1)]
+    kinds[-1] = NULL if control else kinds[-1]
+    rows = (
+        line
+        for number, (label, kind) in enumerate(zip(labels, kinds, strict=True))
+        for line in _row(number, label, kind, values)
+    )
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDE}" height="{height}" viewBox="0 0 {WIDE} {height}">',
@@ -34,7 +41,7 @@ def sparklines(labels: Sequence[str], values: np.ndarray, split: int) -> str:
     )
 
 
-def _row(number: int, label: str, values: np.ndarray) -> Iterator[str]:
+def _row(number: int, label: str, kind: Kind, values: np.ndarray) -> Iterator[str]:
     middle, ink = ROW * number + ROW / 2 + 4, INKS[mode()]
     font = 'font-family="sans-serif" font-size="12"'
     yield f'<text x="0" y="{middle}" fill="{ink}" {font}>{escape(drawable(label))}</text>'
@@ -42,8 +49,9 @@ def _row(number: int, label: str, values: np.ndarray) -> Iterator[str]:
     most = float(np.abs(own).max(initial=0))
     yield f'<text x="{WIDE}" y="{middle}" fill="{ink}" text-anchor="end" {font}>{most:.3g}</text>'
     if len(own) > 1:
-        color = (EDITED if number == 0 else BASE).color(mode())
-        yield f'<path d="{_path(own, number, most)}" fill="none" stroke="{color}" stroke-width="2"/>'
+        dashes = ' stroke-dasharray="5 3"' if kind is NULL else ""
+        look = f'stroke="{kind.color(mode())}" stroke-width="2"{dashes}'
+        yield f'<path d="{_path(own, number, most)}" fill="none" {look}/>'
 
 
 def _path(own: np.ndarray, number: int, most: float) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
+from analysis.dictionaries.firing.firings_file import fires_above
 from analysis.methods.features import TextFeatures
 from components import session
 from components.features.reading.names import Names
@@ -41,9 +42,13 @@ def said(found: TextFeatures, names: Names, feature: int) -> str:
     active = int((values[counted] != 0).sum())
     if not active:
         return f"{name} is active at none of the {len(counted)} tokens that count."
-    peak = int(counted[np.abs(values[counted]).argmax()])
+    above = fires_above(found.dictionary)
+    peak = int(counted[(np.abs(values[counted]) if above is None else values[counted]).argmax()])
     at = literal(found.tokens.labels[peak])
     most = f"strongest at {at} ({values[peak]:.3g})"
+    if above is not None:
+        fires = int((values[counted] > above).sum())
+        return f"{name} fires (above {above:g}) at {fires} of {len(counted)} tokens, {most}; colours are magnitudes."
     if found.dictionary.signed:
         return f"{name} is {most}; tokens are coloured by its magnitude."
     return f"{name} is active at {active} of {len(counted)} tokens, {most}."

@@ -93,7 +93,7 @@ def _draw_list(found: TextFeatures, shares: TokenShares, names: Names, feature: 
 
 
 def token_table(shares: TokenShares, names: Names) -> pd.DataFrame:
-    """One row a listed feature: number, label, activation, share and the sum of shares so far."""
+    """One row a listed feature: number, label, activation and share."""
     listed = shares.features.tolist()
     table = {names.kind: listed}
     labels = [names.label(each) for each in listed]
@@ -104,23 +104,18 @@ def token_table(shares: TokenShares, names: Names) -> pd.DataFrame:
         | {
             "activation": shares.activations,
             "share": 100 * shares.shares,
-            "sum": 100 * shares.cumulative,
         }
     )
 
 
 def _columns(shares: TokenShares, names: Names, signed: bool) -> dict:
-    most = float(abs(shares.activations).max())
-    bar = st.column_config.ProgressColumn("activation", format="%.2f", min_value=0, max_value=most)
-    number = st.column_config.NumberColumn("activation", format="%+.2f")
     return {
         names.kind: st.column_config.NumberColumn(names.kind, format="%d", width=62),
-        "label": st.column_config.TextColumn("label", width=120),
-        "activation": number if signed else bar,
-        "share": st.column_config.NumberColumn("share", format="%.1f%%", width=62, help=HELP),
-        "sum": st.column_config.NumberColumn(
-            "sum", format="%.0f%%", width=52, help="Share of this row and all above it."
+        "label": st.column_config.TextColumn("label", width=112),
+        "activation": st.column_config.NumberColumn(
+            "active", format="%+.1f" if signed else "%.1f", width=58, help="Its activation at this token."
         ),
+        "share": st.column_config.NumberColumn("share", format="%.1f%%", width=62, help=HELP),
     }
 
 

@@ -6,9 +6,12 @@ import numpy as np
 import streamlit as st
 
 from analysis import Sampling
+from analysis.dictionaries.acting.feature_nulls import matched_features
 from analysis.dictionaries.shelf import Offer
 from analysis.methods.features import TextFeatures
 from components import session
+from components.features.acting.units import Units
+from components.features.in_link import draw_number
 from components.features.reading.live import Asked, Writing
 from components.features.reading.names import Names
 from components.features.reading.sparklines import sparklines
@@ -30,12 +33,13 @@ def draw(frame: Frame, offer: Offer, found: TextFeatures, names: Names, feature:
     if not watched:
         st.info("No feature is active at this token. Choose a feature in the list or the grid first.")
         return
-    _draw_controls(frame, found, watched)
+    control = control_of(found, names, watched)
+    _draw_controls(frame, found, watched, control)
     writing: Writing | None = st.session_state.get("features_writing")
     if writing is None or not _fits(writing, frame, found):
         st.caption(
             f"The model goes on with the text, and every token is coloured by {plain(names.long(watched[0]))}; lines "
-            "show it and the strongest others at the cursor's token."
+            f"show it, the strongest others at the cursor's token, and a random {names.kind} that fires as often."
         )
         return
     if writing.job.state == "running":
@@ -52,16 +56,21 @@ def watched_features(found: TextFeatures, position: int, feature: int | None) ->
     return tuple(dict.fromkeys(chosen + active))[:MOST_WATCHED]
 
 
-def _draw_controls(frame: Frame, found: TextFeatures, watched: tuple[int, ...]) -> None:
+def control_of(found: TextFeatures, names: Names, watched: tuple[int, ...]) -> int | None:
+    """A random feature that fires as often as the first watched one; None where there is no other."""
+    frequency = Units(found, names.evidence).frequency
+    drawn = matched_features(found.dictionary, watched[0], frequency, 1, 0, watched)
+    return drawn[0] if drawn else None
+
+
+def _draw_controls(frame: Frame, found: TextFeatures, watched: tuple[int, ...], control: int | None) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.popover("How", icon=":material/tune:"):
-            count = st.number_input("New tokens", 4, 256, 40, key="watch_count", persist_state="session")
-            heat = st.slider(
-                "Temperature (0 = greedy)", 0.0, 1.5, 0.8, 0.1, key="watch_heat", persist_state="session"
-            )
-            seed = st.number_input("Seed", 0, 2**31 - 1, 0, key="watch_seed", persist_state="session")
+            count = draw_number("New tokens", "new", 40, 4, 256)
+            heat = draw_number("Temperature (0 = greedy)", "heat", 0.8, 0.0, 1.5, step=0.1)
+            seed = draw_number("Seed", "seed", 0, 0, 2**31 - 1)
         asked = Asked(
-            frame.model, frame.tokens, found.dictionary, watched, Sampling(heat, seed=int(seed)), int(count)
+            frame.model, frame.tokens, found.dictionary, watched, Sampling(heat, seed=seed), count, control
         )
         st.button("Write on", icon=":material/play_arrow:", on_click=_begin, args=(asked,))
 
@@ -119,7 +128,9 @@ def _draw_writing(writing: Writing, names: Names) -> None:
         values=values,
     )
     labels = [f"{names.kind} {names.short(each)}" for each in writing.asked.features]
-    drawing = sparklines(labels, activations[1:], len(writing.asked.tokens) - 1)
+    control = writing.asked.control
+    labels += [] if control is None else [f"random: {names.short(control)}"]
+    drawing = sparklines(labels, activations[1:], len(writing.asked.tokens) - 1, control is not None)
     st.image(drawing, width="stretch", alt=f"Activations of {', '.join(labels)} along the text.")
 
 
@@ -138,7 +149,8 @@ def _draw_ended(writing: Writing) -> None:
         )
         st.caption(
             "Every token is read one step after it was chosen, so the last one has no activation. Each line has its "
-            "own scale, with its largest value at the right; colours are the first line's."
+            "own scale, with its largest value at the right; colours are the first line's. The dashed one fires about "
+            "as often as the first and was drawn at random: what it does, too, is nothing special to the others."
         )
 
 

@@ -11,6 +11,7 @@ from analysis.dictionaries.training.plan import Plan, Sparsity
 from analysis.dictionaries.training.run import Order
 from analysis.edits import Site
 from analysis.models.loaded import LoadedModel
+from components.features.in_link import among, in_link, within
 from components.literal import plain
 from components.texts_brought import BROUGHT, draw_bringing
 
@@ -32,6 +33,9 @@ WIDTHS = (2, 4, 8, 16)
 ACTIVE = (4, 8, 16, 32, 64, 128)
 TOKENS = (20_000, 50_000, 100_000, 250_000, 500_000, 1_000_000)
 SAMPLES = (100_000, 200_000, 400_000, 1_000_000, 2_500_000, 10_000_000)
+LOWEST_RATE, HIGHEST_RATE = 1e-5, 1e-2
+HIGHEST_SEED = 2**31 - 10
+FIRST: Sparsity = "batchtopk"
 BATCHES = (256, 512, 1_024, 2_048, 4_096)
 TEXTS = {
     "docs": "Shipped samples and installed packages' documentation",
@@ -100,16 +104,14 @@ def draw_choices(model: LoadedModel, layer: int | None) -> Chosen | None:
 
 
 def _draw_kind() -> Sparsity:
-    kinds = ["batchtopk", *(kind for kind in get_args(Sparsity) if kind != "batchtopk")]
+    kinds = [FIRST, *(kind for kind in get_args(Sparsity) if kind != FIRST)]
     kind = st.segmented_control(
         "Kind",
         kinds,
         format_func=TRAINED_AS.get,
-        key="training_kind",
-        default="batchtopk",
         required=True,
         label_visibility="collapsed",
-        persist_state="session",
+        **in_link("train.kind", FIRST, among(kinds)),
     )
     st.caption(ABOUT[kind])
     return kind
@@ -118,7 +120,10 @@ def _draw_kind() -> Sparsity:
 def _draw_site(model: LoadedModel, layer: int | None) -> Site:
     left, right = st.columns([1.4, 1], vertical_alignment="bottom")
     stream = left.selectbox(
-        "States of", list(STREAMS), format_func=STREAMS.get, key="training_stream", persist_state="session"
+        "States of",
+        list(STREAMS),
+        format_func=STREAMS.get,
+        **in_link("train.stream", "residual", among(STREAMS)),
     )
     lowest = 0 if stream == "residual" else 1
     at = max(lowest, model.n_layers // 2 if layer is None else layer)
@@ -126,9 +131,7 @@ def _draw_site(model: LoadedModel, layer: int | None) -> Site:
         f"Layer, {lowest} to {model.n_layers}",
         lowest,
         model.n_layers,
-        at,
-        key=f"training_layer {lowest} {model.fingerprint[:8]}",
-        persist_state="session",
+        **in_link("train.layer", at, within(lowest, model.n_layers)),
     )
     return Site(int(number), stream)
 
@@ -137,35 +140,31 @@ def _draw_text_and_more(sparsity: Sparsity) -> tuple[str, tuple[int, float, int]
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     names = TEXTS | BROUGHT
     data = left.selectbox(
-        "Text", list(names), format_func=names.get, key="training_text", persist_state="session"
+        "Text", list(names), format_func=names.get, **in_link("train.text", "docs", among(names))
     )
     with right.popover("More", icon=":material/tune:", width="stretch"):
-        batch = _select(st, "Batch", BATCHES, 512 if sparsity == "pursuit" else 2_048, f"batch {sparsity}")
+        batch = _select(st, "Batch", BATCHES, 512 if sparsity == "pursuit" else 2_048, "batch")
         rate = st.number_input(
             "Learning rate",
-            1e-5,
-            1e-2,
-            1e-3,
-            1e-4,
+            LOWEST_RATE,
+            HIGHEST_RATE,
+            step=1e-4,
             format="%.0e",
-            key="training_rate",
-            persist_state="session",
+            **in_link("train.rate", 1e-3, within(LOWEST_RATE, HIGHEST_RATE, float)),
         )
-        seed = st.number_input("Seed", 0, 2**31 - 10, 0, key="training_seed", persist_state="session")
+        seed = st.number_input("Seed", 0, HIGHEST_SEED, **in_link("train.seed", 0, within(0, HIGHEST_SEED)))
     if data in TEXT_SAID:
         st.caption(TEXT_SAID[data])
     return data, (batch, float(rate), int(seed))
 
 
 def _select(
-    place, label: str, options: tuple[int, ...], usual: int, key: str, help: str | None = None
+    place, label: str, options: tuple[int, ...], usual: int, name: str, help: str | None = None
 ) -> int:
     return place.selectbox(
         label,
         options,
-        index=options.index(usual),
         format_func="{:,}".format,
-        key=f"training_{key}",
         help=help,
-        persist_state="session",
+        **in_link(f"train.{name}", usual, among(options)),
     )

@@ -9,8 +9,10 @@ from analysis import LoadedModel
 from analysis.dictionaries.training.run import Trained, Unfinished, curve_of, discard, finish, unfinished
 from analysis.results import Provenance
 from components.features.choices import change
+from components.features.getting.code import training_lines
 from components.features.training.requests import Started, go_on, started
 from components.figures.training_curves import draw_training_curves
+from components.frame import Frame
 from components.literal import plain
 from components.origin import draw_origin
 from components.waiting import draw_last, problem, rerun_once
@@ -25,8 +27,9 @@ MISLEADS = (
 )
 
 
-def draw_under_way(model: LoadedModel) -> None:
+def draw_under_way(frame: Frame) -> None:
     """Every training of this model, the running ones first."""
+    model = frame.model
     own = {
         key: each
         for key, each in started().items()
@@ -39,7 +42,7 @@ def draw_under_way(model: LoadedModel) -> None:
             draw_last(lambda key=key, each=each: _draw_live(key, each))
     for key, each in own.items():
         if key not in running and each.job.state == "done":
-            _draw_finished(model, key, each)
+            _draw_finished(frame, key, each)
     busy = {each.run for each in running.values()}
     paused = [left for left in unfinished(model) if left.key not in busy]
     for key, each in own.items():
@@ -98,9 +101,7 @@ def _sentence(own: dict[str, Started], key: str) -> str | None:
 def _draw_paused(model: LoadedModel, left: Unfinished, why: str | None) -> None:
     with st.container(border=True):
         words, on, keep, away = st.columns([4, 1, 1.5, 1], vertical_alignment="center")
-        words.markdown(
-            f"**{plain(left.order.title)}**  \n{left.done:,} of {left.order.plan.steps:,} steps done, not finished."
-        )
+        words.markdown(f"**{plain(left.order.title)}**  \n{_how_far(left)}")
         on.button(
             "Go on", icon=":material/play_arrow:", key=f"on {left.key}", on_click=go_on, args=(model, left)
         )
@@ -121,12 +122,19 @@ def _draw_paused(model: LoadedModel, left: Unfinished, why: str | None) -> None:
                 draw_training_curves(left.curve, left.order.plan, f"paused {left.key}")
 
 
+def _how_far(left: Unfinished) -> str:
+    done, steps = left.done, left.order.plan.steps
+    if done >= steps:
+        return f"All {steps:,} steps done, not yet measured and kept."
+    return f"{done:,} of {steps:,} steps done, not finished."
+
+
 def _end_here(model: LoadedModel, left: Unfinished) -> None:
     finish(left.key)
     go_on(model, left)
 
 
-def _draw_finished(model: LoadedModel, key: str, own: Started) -> None:
+def _draw_finished(frame: Frame, key: str, own: Started) -> None:
     found: Trained = own.job.result()
     with st.container(border=True):
         words, button, table, away = st.columns([4, 1, 1.3, 1], vertical_alignment="center")
@@ -138,7 +146,9 @@ def _draw_finished(model: LoadedModel, key: str, own: Started) -> None:
             st.markdown(plain(line))
         if found.curve:
             draw_training_curves(found.curve, own.order.plan, f"finished {key}")
-        draw_origin(_provenance(model, own, found))
+        draw_origin(_provenance(frame.model, own, found))
+        with st.expander("The code that trained it", icon=":material/code:"):
+            st.code(training_lines(frame, own.order), language="python")
 
 
 def _csv(found: Trained) -> bytes:

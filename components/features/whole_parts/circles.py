@@ -84,6 +84,11 @@ def _draw_cycle(seen: Seen, id: str) -> None:
         "which the way from word to word and back is no longer than in theirs. This needs no dictionary.",
         cycles.MISLEADS,
         cycles.SOURCE,
+        [
+            "from analysis.dictionaries.whole.cycles import cycle",
+            f"found = cycle(model, {id!r}, 0)",
+            "print(found)",
+        ],
         orders=f"{found.orders:,}" + (", all there are" if found.exact else ", drawn at random"),
         seed=0,
     )
@@ -98,7 +103,7 @@ def _cycle_answer(found: Cycle, circles: tuple[Circle, ...], own: Circle, plane:
     few = f"At {len(clear)} of {len(circles)} layers p is {CLEAR:g} or less; by chance {CLEAR * len(circles):.1f}."
     return (
         f"At layer {own.layer} {where} (plane of {PLANES[plane]}, {own.share:.0%} of what parts them): p = "
-        f"{own.p:.3g}, where {fewest_p(len(found.words)):.2g} is the least there can be. {few}"
+        f"{own.p:.2g}, where {fewest_p(len(found.words)):.2g} is the least there can be. {few}"
     )
 
 
@@ -223,10 +228,25 @@ def _draw_clusters(seen: Seen) -> None:
         "consecutive planes.",
         clusters.MISLEADS,
         clusters.SOURCE,
+        _code(by, least),
         least_cosine=least,
         random_clusters=clusters.RANDOM,
         seed=0,
     )
+
+
+def _code(by: str, least: float) -> list[str]:
+    """What computes the shapes."""
+    group = "joined" if by == "nearest" else "alike"
+    return [
+        "from analysis.dictionaries.evidence.gathering import sample_text",
+        "from analysis.dictionaries.firing.firings import firings",
+        f"from analysis.dictionaries.whole.clusters import {group}, shapes",
+        "from analysis.dictionaries.written import written",
+        "fired, rows = firings(model, dictionary, sample_text()), written(model, dictionary)",
+        f"found = shapes(fired.by_token, rows, {group}(rows, {least}), 0)",
+        "print(found)",
+    ]
 
 
 def _draw_joining() -> tuple[str, float]:

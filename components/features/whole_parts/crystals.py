@@ -67,9 +67,26 @@ def draw(seen: Seen) -> None:
         "lies near its own relation and far from others, 0 between, below 0 nearer to others.",
         looking.MISLEADS,
         looking.SOURCE,
+        _code(layer, of),
         words="built-in pairs of 8 relations, each word at the end of 3 sentences",
         seed=0,
     )
+
+
+def _code(layer: int, of: str) -> list[str]:
+    """What computes the parallelograms."""
+    encoded = (
+        ["points = dictionary.encode(torch.from_numpy(points.copy())).numpy()"] if of == "features" else []
+    )
+    return [
+        *["import torch"] * len(encoded),
+        "from analysis.dictionaries.whole.crystals import crystals, pairs_of, word_states",
+        "states = word_states(model)",
+        f"points = states.at({layer})",
+        *encoded,
+        "found = crystals(pairs_of(states.words, points), 0)",
+        "print(found)",
+    ]
 
 
 def _layer(seen: Seen, states: WordStates, of: str) -> int:

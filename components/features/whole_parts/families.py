@@ -47,6 +47,14 @@ def draw(seen: Seen) -> None:
         "parent. Roots are then taken out and families looked for among the rest, three times in all.",
         grouping.MISLEADS,
         grouping.SOURCE,
+        [
+            "from analysis.dictionaries.evidence.gathering import sample_text",
+            "from analysis.dictionaries.firing.firings import firings",
+            "from analysis.dictionaries.whole.families import families",
+            "fired = firings(model, dictionary, sample_text())",
+            f"found = families(fired.by_token, {least}, 0, fired.counted)",
+            "print(found.found[:5], found.joined, found.joined_by_chance)",
+        ],
         least_overlap=least,
         seed=0,
     )

@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis.dictionaries.evidence.evidence import Evidence
-from analysis.dictionaries.labels.feature_labels import UNCLEAR
+from analysis.dictionaries.labels.rule import UNCLEAR
 from analysis.dictionaries.whole import lobes as parting
 from analysis.dictionaries.whole.lobes import Lobes, phi
 from components.features import choices
@@ -55,6 +55,14 @@ def draw(seen: Seen) -> None:
         "the lobe of held-out features from their direction, each beside the same with lobes shuffled.",
         parting.MISLEADS,
         parting.SOURCE,
+        [
+            "from analysis.dictionaries.evidence.gathering import evidence",
+            "from analysis.dictionaries.whole.lobes import lobes",
+            "from analysis.dictionaries.written import written",
+            "known = evidence(model, dictionary)",
+            f"found = lobes(known.chunks(), written(model, dictionary), known.frequency, {count}, 0)",
+            "print(found.features, found.lobe, found.agreement, found.agreement_null)",
+        ],
         text=known.about["text"],
         tokens=known.about["tokens"],
         seed=0,

@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from analysis.dictionaries.evidence.evidence import Evidence
-from analysis.dictionaries.labels.feature_labels import SAYS, SILENT, UNCLEAR
+from analysis.dictionaries.labels.rule import SILENT, UNCLEAR, family_of
 from analysis.dictionaries.whole import atlas as drawing
 from analysis.dictionaries.whole.atlas import Atlas
 from analysis.fingerprint import fingerprint
@@ -25,6 +25,18 @@ LOBES, LEAST = 3, 0.5
 """Of the colours; the other questions let both be chosen."""
 FAMILIES = 11
 """That wear a colour."""
+LABEL_KINDS = {
+    "token": 0,
+    "words": 0,
+    "pair": 0,
+    "beginning": 1,
+    "ending": 1,
+    "after": 2,
+    "before": 2,
+    "near": 3,
+    "kind": 4,
+}
+"""Families of rules by how they are coloured."""
 SOURCE = "UMAP: McInnes, Healy & Melville 2018, arXiv 1802.03426; PCA: Pearson 1901"
 
 
@@ -49,6 +61,12 @@ def draw(seen: Seen) -> None:
         + ("Neurons are drawn by what they write into the residual stream." if seen.is_neurons else ""),
         drawing.MISLEADS,
         SOURCE,
+        [
+            "from analysis.dictionaries.whole.atlas import atlas",
+            "from analysis.dictionaries.written import written",
+            f"found = atlas(written(model, dictionary), {projection!r}, twin={twin}, seed=0)",
+            "print(found.coordinates, found.quality)",
+        ],
         seed=0,
     )
 
@@ -120,14 +138,9 @@ def _by_label(known: Evidence) -> Categories:
 
 
 def _label_kind(label: str) -> int:
-    if label == SILENT:
-        return 6
-    if label.startswith(UNCLEAR):
-        return 5
-    for code, families in enumerate((("token",), ("beginning", "ending"), ("after", "before"), ("near",))):
-        if any(label.startswith(f"{said} ‘") for family in families for said in SAYS[family]):
-            return code
-    return 4
+    if label.startswith((SILENT, UNCLEAR)):
+        return 6 if label.startswith(SILENT) else 5
+    return LABEL_KINDS[family_of(label)]
 
 
 def _by_family(seen: Seen, known: Evidence) -> Categories | None:

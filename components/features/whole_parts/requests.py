@@ -4,7 +4,8 @@ import numpy as np
 
 from analysis import LoadedModel
 from analysis.dictionaries.dictionary import Dictionary
-from analysis.dictionaries.evidence.evidence import Evidence, evidence, now, sample_text
+from analysis.dictionaries.evidence.evidence import Evidence
+from analysis.dictionaries.evidence.gathering import evidence, now, sample_text
 from analysis.dictionaries.firing.firings import Firings, firings
 from analysis.dictionaries.shelf import Offer, open_dictionary
 from analysis.dictionaries.whole.atlas import Atlas, atlas, nearest
@@ -168,17 +169,23 @@ def families_job(model: LoadedModel, dictionary: Dictionary, least: float) -> Jo
     return held(key, "Looking for families", work)
 
 
-def matching_job(model: LoadedModel, dictionary: Dictionary, offer: Offer, by: str) -> Job[Matching]:
-    """Pairs of features of this and another dictionary."""
-    key = fingerprint("matching", model.fingerprint, dictionary.fingerprint, offer.id, by, SEED)
+def matching_job(
+    model: LoadedModel, dictionary: Dictionary, with_: tuple[LoadedModel, Offer], by: str
+) -> Job[Matching]:
+    """Pairs of features of this dictionary and another one, of the same or of another model."""
+    whose, offer = with_
+    key = fingerprint(
+        "matching", model.fingerprint, dictionary.fingerprint, whose.fingerprint, offer.id, by, SEED
+    )
 
     def work(report: Report) -> Matching:
         report("Opening the other dictionary")
-        other = open_dictionary(model, offer.id)
-        rows = written(model, dictionary), written(model, other)
+        other = open_dictionary(whose, offer.id)
+        rows = written(model, dictionary), written(whose, other)
         if by == "directions":
             return match_directions(*rows, SEED, report)
-        one, two = (firings(model, each, sample_text(), report=report) for each in (dictionary, other))
+        one = firings(model, dictionary, sample_text(), report=report)
+        two = firings(whose, other, sample_text(), report=report)
         return match_activations(one, two, rows, SEED, report)
 
     return held(key, "Matching features", work)

@@ -1,5 +1,6 @@
 """What every question about a whole dictionary starts from, and how it ends."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
@@ -10,6 +11,7 @@ from analysis.dictionaries.dictionary import Dictionary
 from analysis.dictionaries.evidence.evidence import Evidence
 from analysis.dictionaries.shelf import Offer
 from components.features import choices
+from components.features.finding.away import dictionary_lines
 from components.frame import Frame
 from components.literal import plain
 
@@ -58,7 +60,9 @@ def named(evidence: Evidence | None, feature: int) -> str:
     return f"{feature}: {evidence.label(feature)}"
 
 
-def ending(seen: Seen, what: str, misleads: str, source: str, **settings: object) -> None:
+def ending(
+    seen: Seen, what: str, misleads: str, source: str, code: Sequence[str], **settings: object
+) -> None:
     """What is seen, when it misleads, and where it comes from.
 
     Args:
@@ -66,6 +70,7 @@ def ending(seen: Seen, what: str, misleads: str, source: str, **settings: object
         what: in a sentence or two.
         misleads: when.
         source: authors, year, arXiv.
+        code: Python that computes it: imports first, then lines that know `model` and `dictionary`.
         settings: whatever else decides the numbers.
     """
     model = seen.model
@@ -79,3 +84,17 @@ def ending(seen: Seen, what: str, misleads: str, source: str, **settings: object
         st.markdown(f"Misleads when: {plain(misleads)}")
         for name, value in about.items():
             st.caption(f"{name}: {plain(str(value))}")
+    with st.expander("The code that computes it", icon=":material/code:"):
+        st.code(script(seen, code), language="python")
+
+
+def script(seen: Seen, code: Sequence[str]) -> str:
+    """Code that opens model and dictionary and computes something; as a file it can be run as it is."""
+    imports = [line for line in code if line.startswith(("from ", "import "))]
+    imports += [
+        "from analysis import ModelSpec, load",
+        "from analysis.dictionaries.shelf import open_dictionary",
+    ]
+    lines = [*dictionary_lines(seen.frame, seen.offer), *(line for line in code if line not in imports)]
+    guard = 'if __name__ == "__main__":  # a map starts a process of its own'
+    return "\n".join([*sorted(imports), "", guard, *(f"    {line}" for line in lines)])

@@ -54,6 +54,12 @@ def draw(seen: Seen) -> None:
         "participation ratio. Neurons count by what they write into the residual stream.",
         measuring.MISLEADS,
         measuring.SOURCE,
+        [
+            "from analysis.dictionaries.whole.spectrum import decoder_spectrum",
+            "from analysis.dictionaries.written import written",
+            "found = decoder_spectrum(written(model, dictionary), 0)",
+            "print(found.effective_rank, found.random_ranks, found.fit)",
+        ],
         draws=measuring.NULLS,
         seed=0,
     )
@@ -120,11 +126,8 @@ def _table(offers: tuple[Offer, ...], found: dict[str, DecoderSpectrum]) -> pd.D
 def _answer(seen: Seen, offers: tuple[Offer, ...], found: dict[str, DecoderSpectrum]) -> str:
     own = found[seen.offer.id]
     steepest = max(offers, key=lambda each: found[each.id].fit.slope)
-    among = (
-        f" Of {len(offers)} dictionaries the spectrum is steepest at layer {steepest.site.layer}."
-        if len(offers) > 1
-        else ""
-    )
+    which = "that of this one" if steepest.id == seen.offer.id else f"that of {steepest.name}"
+    among = f" Of {len(offers)} dictionaries the steepest is {which}." if len(offers) > 1 else ""
     return (
         f"{own.rows:,} directions at layer {seen.dictionary.site.layer} fill as many as {own.effective_rank:.0f} "
         f"evenly used dimensions; as many random rows fill {np.mean(own.random_ranks):.0f}. Their spectrum falls with "
