@@ -280,9 +280,8 @@ def test_the_estimate_is_work_over_speed(toy):
     found = estimate(toy, ORDER, 4_000, Speed(tokens=100.0, samples=256.0))
     assert (found.tokens, found.samples) == (4_000, 12 * 256)
     assert found.reading == 40 and found.learning == 12
-    assert (
-        found.judging == (200 + 6 * 200 + 8 * 200) / 100
-    )  # a twentieth is held out: read, compared, looked at
+    # a twentieth is held out: read, compared, looked at
+    assert found.judging == (200 + 6 * 200 + 8 * 200) / 100
     assert found.exploratory and "40 s to read 4,000 tokens and 12 s" in found.sentences()[0]
     assert "Exploratory" in found.sentences()[1]
     assert not estimate(toy, replace(ORDER, tokens=6_000_000), 6_000_000, Speed(1e6, 1e6)).exploratory

@@ -19,7 +19,8 @@ from analysis.knobs import knob, switch
 from analysis.methods.geometry import measured, of_run, read, shipped_text
 from analysis.models.untrained import untrained
 from analysis.results import Bounds
-from components.geometry import compared, requests
+from components import other_model
+from components.geometry import requests
 from components.shelf import Shelf
 from tests.pages.driven import labelled, linked, once, runs_until, said, settled, view
 
@@ -255,7 +256,7 @@ def test_other_texts_are_compared():
 
 def test_another_model_is_compared_and_one_that_does_not_open_is_said(monkeypatch):
     shelf = Shelf()
-    monkeypatch.setattr(compared, "shelf", lambda: shelf)
+    monkeypatch.setattr(other_model, "shelf", lambda: shelf)
     app = drawn(f"{SMALL}&against=model&other=toy:planted&shuffles=0&random=0")
     planted = load("toy:planted")
     own = values(read(planted, shipped_text(), most=16, length=32), planted)

@@ -87,7 +87,7 @@ def _draw_cycle(seen: Seen, id: str) -> None:
         [
             "from analysis.dictionaries.whole.cycles import cycle",
             f"found = cycle(model, {id!r}, 0)",
-            "print(found)",
+            "print([(each.layer, each.p, each.in_order) for each in found.first])",
         ],
         orders=f"{found.orders:,}" + (", all there are" if found.exact else ", drawn at random"),
         seed=0,
@@ -245,7 +245,7 @@ def _code(by: str, least: float) -> list[str]:
         "from analysis.dictionaries.written import written",
         "fired, rows = firings(model, dictionary, sample_text()), written(model, dictionary)",
         f"found = shapes(fired.by_token, rows, {group}(rows, {least}), 0)",
-        "print(found)",
+        "print([(each, found.p(each)) for each in found.found[:3]])",
     ]
 
 
